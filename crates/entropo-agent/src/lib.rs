@@ -1,0 +1,1 @@
+//! The multi-turn tool-calling loop, parallel rollouts and the hybrid selector.

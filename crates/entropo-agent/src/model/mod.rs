@@ -1,0 +1,132 @@
+//! What the loop asks of a model.
+//!
+//! [`ChatModel`] is object-safe: which model acts is a run-time choice (`Arc<dyn ChatModel>`). A request borrows the
+//! conversation, so that a thousand concurrent runs copy nothing to ask.
+
+use async_trait::async_trait;
+use entropo_core::{AssistantMessage, Message, TokenTrace, ToolSpec, Usage};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+/// Something that continues a conversation.
+#[async_trait]
+pub trait ChatModel: Send + Sync {
+    /// The name recorded in trajectories.
+    fn name(&self) -> &str;
+
+    /// Writes the next assistant message.
+    ///
+    /// A reply that holds no readable tool call is no error: see [`ChatResponse::format_error`].
+    async fn chat(&self, request: ChatRequest<'_>) -> Result<ChatResponse, ModelError>;
+}
+
+/// One question to a model.
+#[derive(Clone, Debug)]
+pub struct ChatRequest<'a> {
+    /// The conversation so far.
+    pub messages: &'a [Message],
+    /// The tools that may be called.
+    pub tools: &'a [ToolSpec],
+    /// The conversation's tokens up to the last assistant message, if a model told them before. A model that works on
+    /// tokens continues them and tokenises only what is new.
+    pub trace: &'a TokenTrace,
+    /// How to sample.
+    pub sampling: &'a Sampling,
+    /// Seed of this one reply; the same request with the same seed gives the same reply where a model can promise it.
+    pub seed: u64,
+    /// Ends the reply early with [`ModelError::Cancelled`].
+    pub cancel: &'a CancellationToken,
+}
+
+/// How the next token is chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sampling {
+    /// Divides the logits; 0 is greedy. Default 1.
+    pub temperature: f32,
+    /// Keeps the smallest set of likeliest tokens whose probability reaches this, in (0, 1]. Default 1: all.
+    pub top_p: f32,
+    /// Keeps this many likeliest tokens. Default: all.
+    pub top_k: Option<usize>,
+    /// Longest reply in tokens. Default 1,024.
+    pub max_tokens: usize,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_p: 1.0, top_k: None, max_tokens: 1024 }
+    }
+}
+
+/// A model's reply.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatResponse {
+    /// What was written.
+    pub message: AssistantMessage,
+    /// Why the reply cannot be read as tool calls, in one line for the model; `None` if it can, or if it calls none.
+    pub format_error: Option<String>,
+    /// Why the model stopped writing.
+    pub stop: StopReason,
+    /// Tokens of this call; `model_calls`, `tool_calls` and `bad_calls` stay 0.
+    pub usage: Usage,
+    /// The tokens themselves, if the model tells them.
+    pub tokens: Option<SampledTokens>,
+}
+
+/// The tokens of one reply.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SampledTokens {
+    /// Everything the model read, from the first token.
+    pub prompt: Vec<u32>,
+    /// What it sampled, the end-of-turn token included.
+    pub completion: Vec<u32>,
+    /// Natural log-probability of each sampled token under the policy at temperature 1, unfiltered; empty if unknown.
+    pub logprobs: Vec<f32>,
+}
+
+/// Why a model stopped writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It ended its turn.
+    #[default]
+    EndOfTurn,
+    /// The reply reached [`Sampling::max_tokens`].
+    MaxTokens,
+    /// The context is full.
+    Context,
+}
+
+/// Why a model gave no reply.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The prompt alone fills the model's context.
+    #[error("the prompt has {prompt} tokens, the model's context {context}; shorten the conversation")]
+    ContextFull {
+        /// Tokens in the prompt.
+        prompt: usize,
+        /// Tokens that fit.
+        context: usize,
+    },
+    /// Somebody asked it to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// A scripted or replayed model has nothing left to say.
+    #[error("{model} has no reply number {turn} for this conversation")]
+    Exhausted {
+        /// The model's name.
+        model: String,
+        /// The turn, counted from 0.
+        turn: usize,
+    },
+    /// Anything else.
+    #[error("{model}: {source}")]
+    Other {
+        /// The model's name.
+        model: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,1 @@
+//! Tools, sandboxes and workspaces for coding agents.

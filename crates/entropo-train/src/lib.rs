@@ -1,0 +1,1 @@
+//! Decoder, objectives, trainer and local model of entropo, on burn.
