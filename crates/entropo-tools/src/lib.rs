@@ -1,1 +1,90 @@
 //! Tools, sandboxes and workspaces for coding agents.
+//!
+//! An agent that repairs code needs three things from this crate:
+//!
+//! - a [`Workspace`], its private copy of the task's files, which gives its changes back as a patch;
+//! - a [`Sandbox`], where its commands run: time-limited, with bounded output and an environment of their own, and gone
+//!   with all their children when the call ends, however it ends;
+//! - the four tools by which it acts: [`Editor`], [`Search`], [`Shell`] and [`Finish`].
+//!
+//! What the tools print is what a policy is trained on. It is therefore terse and the same each time: no absolute paths,
+//! no durations, no process numbers, everything sorted.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use entropo_core::ToolCall;
+//! use entropo_tools::{LocalSandbox, Workspace, coding_tools};
+//! use serde_json::json;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let files = [("greet.sh", "echo helo\n", true), ("README", "Greets.\n", false)];
+//! let workspace = Workspace::from_files(files).await?;
+//! let sandbox = Arc::new(LocalSandbox::new(workspace.root())?);
+//! let tools = coding_tools(sandbox, workspace.root())?;
+//!
+//! let cancel = CancellationToken::new();
+//! let edit = json!({"command": "str_replace", "path": "greet.sh", "old_str": "helo", "new_str": "hello"});
+//! for (tool, arguments, answer) in [
+//!     ("search", json!({"query": "echo"}), "greet.sh:1:echo helo"),
+//!     ("editor", edit, "Edited greet.sh."),
+//!     ("shell", json!({"command": "./greet.sh; false"}), "hello\n[exit status 1]"),
+//!     ("finish", json!({}), "Done."),
+//! ] {
+//!     let call = ToolCall { id: "1".into(), name: tool.into(), arguments };
+//!     assert_eq!(tools.call(&call, &cancel).await.content, answer);
+//! }
+//! assert!(workspace.patch().await?.contains("-echo helo\n+echo hello\n"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each tool is an [`entropo_agent::Tool`], so that any of them can be left out, configured or joined by others in a
+//! [`Toolbox`].
+
+pub mod editor;
+pub mod finish;
+mod paths;
+pub mod sandbox;
+pub mod search;
+pub mod shell;
+pub mod workspace;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use entropo_agent::Toolbox;
+use entropo_agent::tool::ToolboxError;
+
+pub use editor::Editor;
+pub use finish::Finish;
+pub use paths::PathError;
+pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
+pub use search::Search;
+pub use shell::Shell;
+pub use workspace::{Snapshot, Workspace, WorkspaceError};
+
+/// The four tools over one workspace: shell (in `sandbox`), editor and search (below `root`), and finish.
+///
+/// # Errors
+///
+/// Where `root` does not exist, or a tool's schema is refused.
+pub fn coding_tools(sandbox: Arc<dyn Sandbox>, root: impl AsRef<Path>) -> Result<Toolbox, ToolsError> {
+    let root = root.as_ref();
+    Ok(Toolbox::new().with(Shell::new(sandbox))?.with(Editor::new(root)?)?.with(Search::new(root)?)?.with(Finish)?)
+}
+
+/// Why the tools could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToolsError {
+    /// The workspace is not there.
+    #[error("cannot use the workspace: {0}")]
+    Workspace(#[from] io::Error),
+    /// The toolbox refused a tool.
+    #[error(transparent)]
+    Toolbox(#[from] ToolboxError),
+}

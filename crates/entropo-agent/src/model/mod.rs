@@ -3,6 +3,9 @@
 //! [`ChatModel`] is object-safe: which model acts is a run-time choice (`Arc<dyn ChatModel>`). A request borrows the
 //! conversation, so that a thousand concurrent runs copy nothing to ask.
 
+pub mod replay;
+pub mod scripted;
+
 use async_trait::async_trait;
 use entropo_core::{AssistantMessage, Message, TokenTrace, ToolSpec, Usage};
 use serde::{Deserialize, Serialize};

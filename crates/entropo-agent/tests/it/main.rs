@@ -1,0 +1,9 @@
+//! The crate from outside, by topic.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests are tests")]
+
+mod bad_output;
+mod looping;
+mod resume;
+mod rollouts;
+mod selection;
+mod support;

@@ -1,0 +1,125 @@
+//! Changes of a text, without files.
+//!
+//! In a file all of whose lines end with CRLF, what the model writes is given that ending, since it is shown the lines
+//! without their endings and cannot know. In all other files its text is taken to the byte.
+
+use std::borrow::Cow;
+
+use entropo_agent::ToolError;
+
+use super::nearest;
+
+/// Occurrences whose lines are named when there are several.
+const NAMED_OCCURRENCES: usize = 10;
+
+/// Replaces the one occurrence of `old`; `name` is the file's, for the errors.
+pub(super) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
+    if old.is_empty() {
+        return Err(ToolError::new("old_str must not be empty."));
+    }
+    if old == new {
+        return Err(ToolError::new("old_str and new_str are the same."));
+    }
+    let (old, new) = (with_endings_of(text, old), with_endings_of(text, new));
+    let found = occurrences(text, &old);
+    match found.as_slice() {
+        &[at] => {
+            let (before, rest) = text.split_at(at);
+            Ok([before, &new, rest.split_at(old.len()).1].concat())
+        }
+        [] => Err(ToolError::new(nearest::not_found(name, text, &old))),
+        several => Err(ToolError::new(ambiguous(name, text, several))),
+    }
+}
+
+/// Where `part` begins, counting overlapping places too, as each is one the model could mean.
+fn occurrences(text: &str, part: &str) -> Vec<usize> {
+    let step = part.chars().next().map_or(1, char::len_utf8);
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(part)) {
+        found.push(from + at);
+        from += at + step;
+    }
+    found
+}
+
+fn ambiguous(name: &str, text: &str, found: &[usize]) -> String {
+    let mut lines: Vec<usize> = found.iter().map(|at| 1 + text.split_at(*at).0.matches('\n').count()).collect();
+    lines.dedup();
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    let more = if lines.len() > NAMED_OCCURRENCES { ", …" } else { "" };
+    let lines: Vec<String> = lines.iter().take(NAMED_OCCURRENCES).map(usize::to_string).collect();
+    format!("old_str occurs {} times in {name}, on {word} {}{more}.", found.len(), lines.join(", "))
+}
+
+/// Inserts whole lines after line `after`; a last line without an ending gets one first.
+pub(super) fn insert(name: &str, text: &str, after: usize, new: &str) -> Result<String, ToolError> {
+    let lines = text.split_inclusive('\n').count();
+    if after > lines {
+        let reason = format!("insert_line must be from 0 to {lines}, the number of lines in {name}.");
+        return Err(ToolError::new(reason));
+    }
+    let ending = if has_crlf(text) { "\r\n" } else { "\n" };
+    let at = text.split_inclusive('\n').take(after).map(str::len).sum();
+    let (before, rest) = text.split_at(at);
+    let before_ending = if before.is_empty() || before.ends_with('\n') { "" } else { ending };
+    let new_ending = if new.ends_with('\n') { "" } else { ending };
+    Ok([before, before_ending, &with_endings_of(text, new), new_ending, rest].concat())
+}
+
+/// Whether all lines end with CRLF, and there is one that does.
+pub(super) fn has_crlf(text: &str) -> bool {
+    text.contains("\r\n") && text.split_inclusive('\n').all(|line| !line.ends_with('\n') || line.ends_with("\r\n"))
+}
+
+fn with_endings_of<'a>(text: &str, written: &'a str) -> Cow<'a, str> {
+    if has_crlf(text) && written.contains('\n') {
+        Cow::Owned(written.replace("\r\n", "\n").replace('\n', "\r\n"))
+    } else {
+        Cow::Borrowed(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_occurrence_is_replaced() {
+        assert_eq!(replace("f", "a\nb\nc\n", "b\n", "").unwrap(), "a\nc\n");
+        assert_eq!(replace("f", "a\nb", "b", "x\ny").unwrap(), "a\nx\ny");
+        assert_eq!(replace("f", "a\r\nb\r\n", "a\nb", "c\nd").unwrap(), "c\r\nd\r\n");
+        assert_eq!(replace("f", "a\r\nb\n", "b\n", "c\n").unwrap(), "a\r\nc\n");
+    }
+
+    #[test]
+    fn none_or_several_are_refused() {
+        let refusal = |text: &str, old: &str, new: &str| replace("f", text, old, new).unwrap_err().to_string();
+        assert_eq!(refusal("x\ny\nx\n", "x", "z"), "old_str occurs 2 times in f, on lines 1, 3.");
+        assert_eq!(refusal("aaa\n", "aa", "z"), "old_str occurs 2 times in f, on line 1.");
+        assert_eq!(
+            refusal(&"x\n".repeat(12), "x", "z"),
+            "old_str occurs 12 times in f, on lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …."
+        );
+        assert_eq!(refusal("x\n", "", "z"), "old_str must not be empty.");
+        assert_eq!(refusal("x\n", "x", "x"), "old_str and new_str are the same.");
+        assert_eq!(refusal("x\n", "q", "z"), "old_str not found in f.");
+    }
+
+    #[test]
+    fn whole_lines_are_inserted() {
+        for (text, after, new, result) in [
+            ("", 0, "a", "a\n"),
+            ("b\n", 0, "a", "a\nb\n"),
+            ("a\nc\n", 1, "b\n", "a\nb\nc\n"),
+            ("a\nc\n", 1, "", "a\n\nc\n"),
+            ("a", 1, "b", "a\nb\n"),
+            ("a\r\nc\r\n", 1, "b\nb", "a\r\nb\r\nb\r\nc\r\n"),
+        ] {
+            assert_eq!(insert("f", text, after, new).unwrap(), result, "{text:?}");
+        }
+        let refusal = insert("f", "a\nb\n", 3, "c").unwrap_err().to_string();
+        assert_eq!(refusal, "insert_line must be from 0 to 2, the number of lines in f.");
+    }
+}

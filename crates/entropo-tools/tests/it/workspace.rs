@@ -1,0 +1,227 @@
+//! Workspaces: copies, patches against the real git, and that nothing is left.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use entropo_tools::{Snapshot, Workspace, WorkspaceError};
+use proptest::prelude::*;
+
+type Files = BTreeMap<String, (Vec<u8>, bool)>;
+
+async fn workspace(files: &Files) -> Workspace {
+    let files = files.iter().map(|(path, (content, executable))| (path, content.clone(), *executable));
+    Workspace::from_files(files).await.unwrap()
+}
+
+/// Makes a directory hold exactly these files.
+fn rewrite(root: &Path, files: &Files) {
+    for entry in fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+    for (path, (content, executable)) in files {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(if *executable { 0o755 } else { 0o644 })).unwrap();
+    }
+}
+
+/// The patch that makes `old` into `new`, after it did so in a fresh copy.
+async fn round_trip(old: &Files, new: &Files) -> String {
+    let edited = workspace(old).await;
+    rewrite(edited.root(), new);
+    let patch = edited.patch().await.unwrap();
+    let fresh = workspace(old).await;
+    fresh.apply(&patch).await.unwrap_or_else(|error| panic!("{error}\n{patch}"));
+    assert_eq!(Snapshot::read(fresh.root()).unwrap(), Snapshot::read(edited.root()).unwrap(), "{patch}");
+    patch
+}
+
+fn files(list: &[(&str, &[u8], bool)]) -> Files {
+    list.iter().map(|(path, content, executable)| ((*path).to_owned(), (content.to_vec(), *executable))).collect()
+}
+
+#[tokio::test]
+async fn a_patch_reads_as_gits() {
+    let old = files(&[("gone", b"x\n", false), ("mode", b"m\n", false), ("text", b"1\n2\n3\n4\n5\n6\n7\n8\n9", false)]);
+    let new =
+        files(&[("mode", b"m\n", true), ("new", b"n", false), ("text", b"1\n2\n3\n4\nfive\n6\n7\n8\n9\n", false)]);
+    let expected = "\
+diff --git a/gone b/gone
+deleted file mode 100644
+--- a/gone
++++ /dev/null
+@@ -1 +0,0 @@
+-x
+diff --git a/mode b/mode
+old mode 100644
+new mode 100755
+diff --git a/text b/text
+--- a/text
++++ b/text
+@@ -2,8 +2,8 @@
+ 2
+ 3
+ 4
+-5
++five
+ 6
+ 7
+ 8
+-9
+\\ No newline at end of file
++9
+diff --git a/new b/new
+new file mode 100644
+--- /dev/null
++++ b/new
+@@ -0,0 +1 @@
++n
+\\ No newline at end of file
+";
+    assert_eq!(round_trip(&old, &new).await, expected);
+    assert_eq!(round_trip(&old, &old).await, "");
+}
+
+#[tokio::test]
+async fn binary_files_odd_names_and_lone_carriage_returns() {
+    let old = files(&[
+        ("bin", b"\0\x01\x02", false),
+        ("latin", b"caf\xe9\n", false),
+        ("gone", b"\0", true),
+        ("a b", b"1\n", false),
+        ("lone", b"a\rb\r", false),
+        ("crlf", b"a\r\nb\r\n", false),
+    ]);
+    let new = files(&[
+        ("bin", b"\0\x01\x03 more", true),
+        ("latin", b"caf\xe8\n", false),
+        ("new bin", b"\0new", false),
+        ("a b", b"2\n", false),
+        ("lone", b"a\rc\r\n", false),
+        ("crlf", b"a\r\nB\r\n", false),
+        ("d/\"q\"\\\t", b"quoted\n", false),
+        ("\u{e9}", b"named\n", false),
+        ("empty", b"", true),
+    ]);
+    round_trip(&old, &new).await;
+    round_trip(&new, &old).await;
+}
+
+#[tokio::test]
+async fn links_are_files_of_their_own() {
+    let edited = workspace(&files(&[("x", b"text\n", false), ("y", b"other\n", false)])).await;
+    symlink("x", edited.root().join("new")).unwrap();
+    fs::remove_file(edited.root().join("y")).unwrap();
+    symlink("/nowhere", edited.root().join("y")).unwrap();
+    let patch = edited.patch().await.unwrap();
+    let fresh = workspace(&files(&[("x", b"text\n", false), ("y", b"other\n", false)])).await;
+    fresh.apply(&patch).await.unwrap();
+    assert_eq!(Snapshot::read(fresh.root()).unwrap(), Snapshot::read(edited.root()).unwrap());
+}
+
+#[tokio::test]
+async fn a_directory_swapped_for_a_link_is_not_read_through() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("x"), "secret\n").unwrap();
+    let edited = workspace(&files(&[("lib/x", b"text\n", false)])).await;
+    fs::remove_dir_all(edited.root().join("lib")).unwrap();
+    symlink(outside.path(), edited.root().join("lib")).unwrap();
+    let patch = edited.patch().await.unwrap();
+    assert!(patch.contains("deleted file mode") && !patch.contains("secret"), "{patch}");
+}
+
+#[tokio::test]
+async fn ignored_files_count_only_if_they_were_there() {
+    let original = files(&[(".gitignore", b"*.log\n", false), ("kept.log", b"1\n", false)]);
+    let edited = workspace(&original).await;
+    fs::write(edited.root().join("kept.log"), "2\n").unwrap();
+    fs::write(edited.root().join("new.log"), "3\n").unwrap();
+    fs::create_dir(edited.root().join(".git")).unwrap();
+    fs::write(edited.root().join(".git/config"), "").unwrap();
+    let patch = edited.patch().await.unwrap();
+    assert!(patch.contains("kept.log") && !patch.contains("new.log") && !patch.contains(".git/"), "{patch}");
+}
+
+#[tokio::test]
+async fn a_copy_leaves_the_original_and_its_history_alone() {
+    let original = tempfile::tempdir().unwrap();
+    rewrite(original.path(), &files(&[("lib/x", b"text\n", true), (".git/HEAD", b"ref", false), (".env", b"", false)]));
+    let copy = Workspace::copy_of(original.path()).await.unwrap();
+    assert!(!copy.root().join(".git").exists());
+    assert_eq!(Snapshot::read(copy.root()).unwrap(), Snapshot::read(original.path()).unwrap());
+    assert_eq!(copy.patch().await.unwrap(), "");
+    fs::write(copy.root().join("lib/x"), "changed\n").unwrap();
+    assert_eq!(fs::read_to_string(original.path().join("lib/x")).unwrap(), "text\n");
+    let sibling = Workspace::of(copy.original().clone()).await.unwrap();
+    assert_eq!(fs::read_to_string(sibling.root().join("lib/x")).unwrap(), "text\n");
+}
+
+#[tokio::test]
+async fn a_patch_that_does_not_fit_changes_nothing() {
+    let old = files(&[("a", b"1\n", false), ("b", b"1\n", false)]);
+    let copy = workspace(&old).await;
+    let patch = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\ndiff --git a/b b/b\n--- a/b\n+++ b/b\n@@ -1 \
+                 +1 @@\n-9\n+2\n";
+    let error = copy.apply(patch).await.unwrap_err();
+    assert!(matches!(&error, WorkspaceError::Rejected(why) if why.contains("b: patch does not apply")), "{error}");
+    assert_eq!(copy.patch().await.unwrap(), "");
+    for patch in
+        ["no patch", "diff --git a/../x b/../x\nnew file mode 100644\n--- /dev/null\n+++ b/../x\n@@ -0,0 +1 @@\n+x\n"]
+    {
+        assert!(matches!(copy.apply(patch).await, Err(WorkspaceError::Rejected(_))), "{patch}");
+    }
+    copy.apply("").await.unwrap();
+}
+
+#[tokio::test]
+async fn paths_that_are_no_files_of_a_workspace_are_refused() {
+    for path in ["", "/x", "../x", "a/../b", ".git/config", "."] {
+        let made = Workspace::from_files([(path, "x", false)]).await;
+        assert!(matches!(made, Err(WorkspaceError::Path(_))), "{path:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_after_drop_or_panic() {
+    let copy = workspace(&files(&[("lib/x", b"text\n", false)])).await;
+    let directory = copy.root().parent().unwrap().to_path_buf();
+    fs::set_permissions(copy.root().join("lib"), fs::Permissions::from_mode(0o000)).unwrap();
+    drop(copy);
+    assert!(!directory.exists());
+
+    let (sender, receiver) = std::sync::mpsc::channel::<PathBuf>();
+    let task = tokio::spawn(async move {
+        let copy = workspace(&files(&[("x", b"text\n", false)])).await;
+        sender.send(copy.root().to_path_buf()).unwrap();
+        panic!("on purpose");
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    assert!(!receiver.recv().unwrap().exists());
+}
+
+fn content() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![Just("a"), Just("b"), Just("c"), Just(""), Just("\r"), Just("a\r"), Just("-- x"), Just("é")];
+    (prop::collection::vec(line, 0..12), any::<bool>()).prop_map(|(lines, ended)| {
+        let text = lines.join("\n");
+        if ended && !lines.is_empty() { format!("{text}\n") } else { text }.into_bytes()
+    })
+}
+
+fn tree() -> impl Strategy<Value = Files> {
+    let name = prop_oneof![Just("x"), Just("y"), Just("lib/x"), Just("lib/y z"), Just("d/e/f"), Just("-")];
+    prop::collection::btree_map(name.prop_map(str::to_owned), (content(), any::<bool>()), 0..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_patch_makes_a_fresh_copy_the_same(old in tree(), new in tree()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(round_trip(&old, &new));
+    }
+}

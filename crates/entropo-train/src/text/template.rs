@@ -1,0 +1,420 @@
+//! Chat templates: from messages to the text that a model reads.
+//!
+//! A template is Jinja that comes with a checkpoint, and decides more than layout: it may trim content, drop old
+//! reasoning or refuse roles. It is rendered as transformers does; what the assistant wrote is known from the
+//! template's own `{% generation %}` tags.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::time::SystemTime;
+
+use minijinja::value::Value;
+use minijinja::{Environment, ErrorKind};
+use serde_json::Value as Json;
+
+use super::conversation::Conversation;
+use super::jinja::{self, GENERATION_END, GENERATION_START, Raised, TEMPLATE};
+use super::look_alike::{LookAlikes, Scope};
+use super::marks::{Marking, Marks, Placement, data_value, message_value, unused_characters};
+
+/// A parsed chat template and its variables.
+///
+/// `strftime_now` in the template gives the time, in UTC, at which it was loaded: the prompts of one run agree.
+///
+/// ```
+/// # use entropo_train::text::{ChatTemplate, Conversation};
+/// use entropo_core::Message;
+///
+/// let source = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+/// let template = ChatTemplate::new(source, [("bos_token", "<s>")])?;
+/// let rendered = template.render(&Conversation::new(&[Message::user("Hello")], &[]))?;
+/// assert_eq!(rendered.text, "<s><user>Hello");
+/// # Ok::<(), entropo_train::text::TemplateError>(())
+/// ```
+pub struct ChatTemplate {
+    source: String,
+    environment: Environment<'static>,
+    variables: BTreeMap<String, Json>,
+}
+
+/// What a template wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text.
+    pub text: String,
+    /// What the assistant wrote, a byte range for each `{% generation %}` block that was rendered; none if the template
+    /// has none.
+    pub assistant_spans: Vec<Range<usize>>,
+    /// Where to cut the text before tokenising, in ascending bytes, so that look-alikes in content stay text.
+    pub cuts: Vec<usize>,
+}
+
+/// Why a template cannot be loaded or rendered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// A file that cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that is not the JSON it should be.
+    #[error("{file} is not valid JSON: {source}")]
+    Json {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A checkpoint without a chat template.
+    #[error(
+        "no chat template in {directory}: neither chat_template.jinja nor chat_template in tokenizer_config.json; base \
+         models have none: give one with ChatTemplate::new"
+    )]
+    Missing {
+        /// The checkpoint's directory.
+        directory: String,
+    },
+    /// A template with a syntax error.
+    #[error("the chat template does not parse: {0}")]
+    Parse(#[source] minijinja::Error),
+    /// A template that refuses the conversation by `raise_exception`.
+    #[error("the chat template refuses the conversation: {message}")]
+    Refused {
+        /// The template's words.
+        message: String,
+    },
+    /// A template that computes without end.
+    #[error(
+        "the chat template was stopped because it did not finish; look for a loop that never ends or squares its input"
+    )]
+    Runaway,
+    /// A template that fails on this conversation.
+    #[error("the chat template fails on this conversation: {0}")]
+    Render(#[source] minijinja::Error),
+    /// `{% generation %}` blocks inside each other, or repeated in part.
+    #[error("the chat template's generation blocks overlap in its output; they must follow each other")]
+    GenerationBlocks,
+    /// Content that uses every private-use character of plane 16.
+    #[error("the conversation leaves no private-use character (U+100000 to U+10FFFD) free to mark content with")]
+    NoFreeCharacter,
+    /// A template that takes text apart which must be kept from becoming special tokens.
+    #[error(
+        "the chat template takes content apart at text that looks like a special token, so the two cannot be kept \
+         apart; remove such text from the messages, or render without escaping if they can be trusted"
+    )]
+    Inseparable,
+}
+
+impl ChatTemplate {
+    /// Parses a template. `variables` are those besides messages and tools, `bos_token` and `eos_token` first of all.
+    pub fn new<N: Into<String>, V: Into<Json>>(
+        source: &str,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, TemplateError> {
+        Ok(Self {
+            source: source.to_owned(),
+            environment: jinja::environment(source, SystemTime::now()).map_err(TemplateError::Parse)?,
+            variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        })
+    }
+
+    /// Loads a checkpoint's template: `chat_template.jinja`, else `chat_template` in `tokenizer_config.json` (of
+    /// several named ones, `default`). The special tokens there (`bos_token`, `eos_token`, …) become variables.
+    pub fn from_dir(directory: impl AsRef<Path>) -> Result<Self, TemplateError> {
+        let directory = directory.as_ref();
+        let path = directory.join("tokenizer_config.json");
+        let config = match read_if_exists(&path)? {
+            Some(text) => serde_json::from_str(&text)
+                .map_err(|source| TemplateError::Json { file: path.display().to_string(), source })?,
+            None => Json::Null,
+        };
+        let source = match read_if_exists(&directory.join("chat_template.jinja"))? {
+            Some(source) => source,
+            None => configured_template(&config)
+                .ok_or_else(|| TemplateError::Missing { directory: directory.display().to_string() })?
+                .to_owned(),
+        };
+        Self::new(&source, special_tokens(&config))
+    }
+
+    /// Sets a variable that the template reads: `enable_thinking`, say.
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes the time for `strftime_now` from `now` instead of the moment of loading.
+    pub fn with_clock(mut self, now: SystemTime) -> Result<Self, TemplateError> {
+        self.environment = jinja::environment(&self.source, now).map_err(TemplateError::Parse)?;
+        Ok(self)
+    }
+
+    /// A variable: the text of `eos_token`, say.
+    pub fn variable(&self, name: &str) -> Option<&Json> {
+        self.variables.get(name)
+    }
+
+    /// Renders a conversation, without any cuts.
+    pub fn render(&self, conversation: &Conversation) -> Result<Rendered, TemplateError> {
+        self.render_marked(conversation, &self.marks(conversation)?, None)
+    }
+
+    /// Renders a conversation with cuts wherever its content looks like one of the tokenizer's added tokens.
+    ///
+    /// Look-alikes are marked in the content before rendering. Templates do not only copy content, so a marked
+    /// rendering counts only if it says exactly what the unmarked one says. The marks are put inside the look-alikes
+    /// first, then beside them; then both again without marking the assistant's own text, for templates that take that
+    /// apart (`split('</think>')` where that token is flagged special).
+    pub fn render_escaped(
+        &self,
+        conversation: &Conversation,
+        look_alikes: &LookAlikes,
+    ) -> Result<Rendered, TemplateError> {
+        let marks = self.marks(conversation)?;
+        let plain = self.render_marked(conversation, &marks, None)?;
+        if !conversation.texts().into_iter().any(|text| look_alikes.occur_in(text)) {
+            return Ok(plain);
+        }
+        for assistant in [true, false] {
+            for placement in [Placement::Inside, Placement::Beside] {
+                let marking = Marking { look_alikes, placement, assistant };
+                // A template may refuse what it does not recognise; the next placement may suit it.
+                let Ok(marked) = self.render_marked(conversation, &marks, Some(&marking)) else { continue };
+                if marked.text == plain.text && marked.assistant_spans == plain.assistant_spans {
+                    return Ok(marked);
+                }
+            }
+        }
+        Err(TemplateError::Inseparable)
+    }
+
+    /// A few characters that neither the conversation nor the template uses.
+    pub(super) fn unused_characters(&self, conversation: &Conversation) -> Vec<char> {
+        let variables = self.variables.values().filter_map(Json::as_str);
+        unused_characters(conversation.texts().into_iter().chain(variables).chain([self.source.as_str()]))
+    }
+
+    fn marks(&self, conversation: &Conversation) -> Result<Marks, TemplateError> {
+        Marks::new(&self.unused_characters(conversation)).ok_or(TemplateError::NoFreeCharacter)
+    }
+
+    fn render_marked(
+        &self,
+        conversation: &Conversation,
+        marks: &Marks,
+        marking: Option<&Marking<'_>>,
+    ) -> Result<Rendered, TemplateError> {
+        let messages: Value =
+            conversation.messages.iter().map(|message| message_value(message, marking, marks)).collect();
+        let tools: Value =
+            conversation.tools.iter().map(|tool| data_value(tool, Scope::Added, marking, marks)).collect();
+        let variable = |(name, value)| (String::as_str(name), data_value(value, Scope::Added, None, marks));
+        let context = self.variables.iter().map(variable).chain([
+            ("messages", messages),
+            ("tools", if conversation.tools.is_empty() { Value::from(()) } else { tools }),
+            ("documents", Value::from(())),
+            ("add_generation_prompt", Value::from(conversation.generation_prompt)),
+            (GENERATION_START, Value::from(marks.generation_start.to_string())),
+            (GENERATION_END, Value::from(marks.generation_end.to_string())),
+        ]);
+        let template = self.environment.get_template(TEMPLATE).map_err(TemplateError::Parse)?;
+        let output = template.render(Value::from_pairs(context)).map_err(render_error)?;
+        marks.strip(&output).ok_or(TemplateError::GenerationBlocks)
+    }
+}
+
+impl Rendered {
+    /// The text from byte `start` on.
+    pub(super) fn tail(&self, start: usize) -> Self {
+        let spans = self.assistant_spans.iter().filter(|span| span.end > start);
+        Self {
+            text: self.text.get(start..).unwrap_or_default().to_owned(),
+            assistant_spans: spans.map(|span| span.start.saturating_sub(start)..span.end - start).collect(),
+            cuts: self.cuts.iter().filter(|&&cut| cut > start).map(|cut| cut - start).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for ChatTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatTemplate").field("variables", &self.variables).finish_non_exhaustive()
+    }
+}
+
+fn render_error(error: minijinja::Error) -> TemplateError {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return TemplateError::Runaway;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(Raised(message)) = current.downcast_ref() {
+            return TemplateError::Refused { message: message.clone() };
+        }
+        cause = current.source();
+    }
+    TemplateError::Render(error)
+}
+
+fn read_if_exists(path: &Path) -> Result<Option<String>, TemplateError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(TemplateError::Read { file: path.display().to_string(), source }),
+    }
+}
+
+/// The template in a `tokenizer_config.json`: a text, or a list of `{name, template}`.
+fn configured_template(config: &Json) -> Option<&str> {
+    match config.get("chat_template")? {
+        Json::String(source) => Some(source),
+        Json::Array(named) => named
+            .iter()
+            .find(|entry| entry.get("name").is_some_and(|name| name == "default"))?
+            .get("template")?
+            .as_str(),
+        _ => None,
+    }
+}
+
+/// `bos_token` and its like in a `tokenizer_config.json`: a text, or an object that holds it as `content`.
+fn special_tokens(config: &Json) -> Vec<(String, String)> {
+    let entries = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
+    entries
+        .filter_map(|(name, token)| {
+            let text = token.as_str().or_else(|| token.get("content")?.as_str())?;
+            Some((name.clone(), text.to_owned()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn user(content: &str) -> Conversation {
+        Conversation::from_values(vec![json!({"role": "user", "content": content})], vec![])
+    }
+
+    fn template(source: &str) -> ChatTemplate {
+        ChatTemplate::new(source, [("eos_token", "</s>")]).unwrap()
+    }
+
+    fn look_alikes() -> LookAlikes {
+        LookAlikes::new([("<|end|>", true), ("<tool>", false), ("</tool>", false)])
+    }
+
+    const COPY: &str = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}";
+
+    #[test]
+    fn content_is_cut_and_the_template_is_not() {
+        let rendered = template(COPY).render_escaped(&user("a<|end|>b<tool>"), &look_alikes()).unwrap();
+        assert_eq!(rendered.text, "<|user|>a<|end|>b<tool><|end|>");
+        assert_eq!(rendered.cuts, [10, 18]);
+    }
+
+    #[test]
+    fn private_use_characters_in_content_are_content() {
+        let content = "\u{100000}\u{100001}<|end|>\u{100002}";
+        let rendered = template(COPY).render_escaped(&user(content), &look_alikes()).unwrap();
+        assert_eq!(rendered.text, format!("<|user|>{content}<|end|>"));
+        assert_eq!(rendered.cuts, ["<|user|>\u{100000}\u{100001}<".len()]);
+    }
+
+    #[test]
+    fn templates_that_test_content_still_see_it() {
+        let source = "{% for m in messages %}{% if m.content.startswith('<tool>') and m.content.endswith('</tool>') %}\
+            result:{% endif %}{{ m.content }}{% endfor %}";
+        let rendered = template(source).render_escaped(&user("<tool>x</tool>"), &look_alikes()).unwrap();
+        assert_eq!((rendered.text.as_str(), rendered.cuts.as_slice()), ("result:<tool>x</tool>", [12, 15].as_slice()));
+    }
+
+    #[test]
+    fn a_user_whose_text_cannot_be_kept_apart_is_refused() {
+        let source = "{% for m in messages %}{{ m.content.split('<|end|>')[0].strip() }}{% endfor %}";
+        let error = template(source).render_escaped(&user("a <|end|> b"), &look_alikes()).unwrap_err();
+        assert!(matches!(error, TemplateError::Inseparable), "{error}");
+        assert_eq!(template(source).render(&user("a <|end|> b")).unwrap().text, "a");
+    }
+
+    #[test]
+    fn an_assistant_may_write_what_its_template_takes_apart() {
+        let source = "{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content.split('<|end|>')[0].strip() }}\
+            {% else %}{{ m.content }}{% endif %}{% endfor %}";
+        let mut conversation = user("<|end|>");
+        conversation.messages.push(json!({"role": "assistant", "content": "a <|end|> b"}));
+        let rendered = template(source).render_escaped(&conversation, &look_alikes()).unwrap();
+        assert_eq!((rendered.text.as_str(), rendered.cuts.as_slice()), ("<|end|>a", [1].as_slice()));
+    }
+
+    #[test]
+    fn an_assistants_own_marks_stay_and_its_arguments_are_data() {
+        let call = json!({"function": {"name": "f", "arguments": {"text": "<tool>"}}});
+        let message = json!({"role": "assistant", "content": "<tool><|end|>", "tool_calls": [call]});
+        let source = "{% for m in messages %}{{ m.content }}{{ m.tool_calls | tojson }}{% endfor %}";
+        let conversation = Conversation::from_values(vec![message], vec![]);
+        let rendered = template(source).render_escaped(&conversation, &look_alikes()).unwrap();
+        let argument = rendered.text.rfind("<tool>").unwrap();
+        assert_eq!(rendered.cuts, ["<tool><".len(), argument + 1]);
+    }
+
+    #[test]
+    fn refusals_are_told_in_the_templates_words() {
+        let source = "{% macro check(m) %}{{ raise_exception('no ' ~ m.role) }}{% endmacro %}{{ check(messages[0]) }}";
+        let error = template(source).render(&user("")).unwrap_err();
+        assert!(matches!(&error, TemplateError::Refused { message } if message == "no user"), "{error}");
+    }
+
+    #[test]
+    fn endless_templates_are_stopped() {
+        let source = "{% for i in range(9999) %}{% for j in range(9999) %}{{ i }}{% endfor %}{% endfor %}";
+        let error = template(source).render(&user("")).unwrap_err();
+        assert!(matches!(error, TemplateError::Runaway), "{error}");
+    }
+
+    #[test]
+    fn errors_say_where() {
+        let error = ChatTemplate::new("a\n{% if %}", [("bos_token", "")]).unwrap_err();
+        assert!(matches!(error, TemplateError::Parse(_)) && error.to_string().contains(":2"), "{error}");
+        let error = template("\n\n{{ messages[0].x.y }}").render(&user("")).unwrap_err();
+        assert!(matches!(error, TemplateError::Render(_)) && error.to_string().contains(":3"), "{error}");
+    }
+
+    #[test]
+    fn variables_and_clock_reach_the_template() {
+        let source = "{{ eos_token }} {{ enable_thinking }} {{ tools is none }} {{ strftime_now('%Y-%m-%d') }}";
+        let template = template(source).with_variable("enable_thinking", false);
+        let template = template.with_clock(UNIX_EPOCH + Duration::from_secs(86_400)).unwrap();
+        assert_eq!(template.render(&user("")).unwrap().text, "</s> False True 1970-01-02");
+        assert_eq!(template.variable("eos_token"), Some(&json!("</s>")));
+    }
+
+    #[test]
+    fn checkpoints_name_their_template_in_several_ways() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("tokenizer_config.json");
+        assert!(matches!(ChatTemplate::from_dir(&directory), Err(TemplateError::Missing { .. })));
+
+        let render = || ChatTemplate::from_dir(&directory).unwrap().render(&user("")).unwrap().text;
+        std::fs::write(&config, json!({"chat_template": "a{{ bos_token }}", "bos_token": "<s>"}).to_string()).unwrap();
+        assert_eq!(render(), "a<s>");
+        let named = json!([{"name": "rag", "template": "r"}, {"name": "default", "template": "d{{ bos_token }}"}]);
+        let object = json!({"content": "<s>", "lstrip": false});
+        std::fs::write(&config, json!({"chat_template": named, "bos_token": object}).to_string()).unwrap();
+        assert_eq!(render(), "d<s>");
+        std::fs::write(directory.path().join("chat_template.jinja"), "j{{ bos_token }}").unwrap();
+        assert_eq!(render(), "j<s>");
+        std::fs::write(&config, "{").unwrap();
+        assert!(matches!(ChatTemplate::from_dir(&directory), Err(TemplateError::Json { .. })));
+    }
+}

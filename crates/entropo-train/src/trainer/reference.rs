@@ -1,0 +1,96 @@
+//! The frozen reference's log-probabilities, computed once.
+//!
+//! A cache is worth something only if it was made from the same weights and the same data: its key is a hash of both,
+//! and a file with another key is refused.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::TrainError;
+use super::learner::frozen_sums;
+use crate::checkpoint::{CheckpointError, decoder_to_bytes, write_file};
+use crate::data::{Example, Sequence};
+use crate::decoder::Decoder;
+
+/// Summed log-probabilities of every sequence of every example, `[example][sequence]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReferenceCache {
+    key: String,
+    sums: Vec<Vec<f64>>,
+}
+
+impl ReferenceCache {
+    /// Computes the cache, or reads it from `file` if it is there. `key` is the [`reference_key`] of both.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherRun`] if the file was made from other weights, sequences or masks, or is no cache.
+    pub(super) fn of(
+        reference: &Decoder,
+        examples: &[Example],
+        key: &str,
+        micro_batch: usize,
+        file: Option<&Path>,
+    ) -> Result<Self, TrainError> {
+        if let Some(path) = file.filter(|path| path.exists()) {
+            return Self::read(path, key);
+        }
+        let sequences: Vec<&Sequence> = examples.iter().flat_map(Example::sequences).collect();
+        let mut sums = by_length(reference, &sequences, micro_batch).into_iter();
+        let per_example = examples.iter().map(|example| sums.by_ref().take(example.sequences().count()).collect());
+        let cache = Self { key: key.to_owned(), sums: per_example.collect() };
+        if let Some(path) = file {
+            let text = serde_json::to_string(&cache).unwrap_or_default();
+            write_file(path, text.as_bytes())?;
+        }
+        Ok(cache)
+    }
+
+    fn read(path: &Path, key: &str) -> Result<Self, TrainError> {
+        let other = |reason: String| TrainError::OtherRun { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
+        let cache: Self =
+            serde_json::from_slice(&bytes).map_err(|error| other(format!("not a reference cache: {error}")))?;
+        if cache.key == key { Ok(cache) } else { Err(other("made from other weights, sequences or masks".to_owned())) }
+    }
+
+    /// The sums of one example's sequences; empty for an index out of range.
+    pub(super) fn get(&self, example: usize) -> &[f64] {
+        self.sums.get(example).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// [`frozen_sums`] with little padding: sequences of similar length go together.
+fn by_length(decoder: &Decoder, sequences: &[&Sequence], micro_batch: usize) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..sequences.len()).collect();
+    order.sort_by_key(|&index| sequences.get(index).map(|sequence| sequence.ids().len()));
+    let sorted: Vec<&Sequence> = order.iter().filter_map(|&index| sequences.get(index).copied()).collect();
+    let mut sums: Vec<(usize, f64)> = order.into_iter().zip(frozen_sums(decoder, &sorted, micro_batch)).collect();
+    sums.sort_by_key(|&(index, _)| index);
+    sums.into_iter().map(|(_, sum)| sum).collect()
+}
+
+/// SHA-256 of the weights and of every sequence's name, tokens and mask.
+pub(super) fn reference_key(reference: &Decoder, examples: &[Example]) -> Result<String, TrainError> {
+    let mut hash = Sha256::new();
+    hash.update(decoder_to_bytes(reference)?);
+    for sequence in examples.iter().flat_map(Example::sequences) {
+        hash.update(sequence.id());
+        hash.update([0]);
+        hash.update((sequence.ids().len() as u64).to_le_bytes());
+        for id in sequence.ids() {
+            hash.update(id.to_le_bytes());
+        }
+        for position in sequence.action_positions() {
+            hash.update((position as u64).to_le_bytes());
+        }
+    }
+    Ok(hex(hash.finalize()))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

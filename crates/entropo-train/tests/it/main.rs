@@ -1,0 +1,4 @@
+//! Whole-crate tests, by topic.
+
+#[cfg(test)]
+mod fixtures;

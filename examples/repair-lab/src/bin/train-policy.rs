@@ -1,0 +1,182 @@
+//! Makes the repair lab's checkpoint again: teacher transcripts, tokenizer, supervised training.
+//!
+//! `cargo run --release -p repair-lab --bin train-policy -- --out policy` takes about an hour on two cores; interrupted,
+//! the same command goes on where it was.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Parser;
+use entropo::core::{ToolSpec, Trajectory};
+use entropo::train::burn::tensor::Device;
+use entropo::train::checkpoint::{self, write_file};
+use entropo::train::data::Example;
+use entropo::train::decoder::{Decoder, DecoderConfig};
+use entropo::train::objective::{Objective, Sft};
+use entropo::train::text::ChatFormat;
+use entropo::train::trainer::{OptimizerConfig, Schedule, TrainConfig, Training};
+use indicatif::{ProgressBar, ProgressStyle};
+use repair_lab::task::{Difficulty, generate};
+use repair_lab::transcripts::{encode, texts, transcribe};
+use repair_lab::vocabulary::{CHAT_TEMPLATE, END_OF_TURN, chat_format, learn_tokenizer, tokenizer_config};
+
+/// Trains the repair lab's policy from scratch on the teacher's transcripts.
+#[derive(Parser, Debug)]
+struct Arguments {
+    /// Where the checkpoint and everything on the way to it go.
+    #[arg(long, default_value = "policy")]
+    out: PathBuf,
+    /// Governs tasks, teacher, weights and order.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Teacher transcripts.
+    #[arg(long, default_value_t = 16_000)]
+    transcripts: usize,
+    /// Passes over them.
+    #[arg(long, default_value_t = 3)]
+    epochs: usize,
+    /// Highest learning rate.
+    #[arg(long, default_value_t = 2e-3)]
+    learning_rate: f64,
+    /// Sequences in an update.
+    #[arg(long, default_value_t = 16)]
+    batch_size: usize,
+    /// Names in use: narrow, standard or wide.
+    #[arg(long, default_value = "standard")]
+    difficulty: String,
+    /// Every how many transcripts one is learned whole, observations included.
+    #[arg(long, default_value_t = 3)]
+    whole_every: usize,
+    /// Decoder layers.
+    #[arg(long, default_value_t = 4)]
+    layers: usize,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let transcripts = runtime.block_on(transcripts(&arguments))?;
+    let format = vocabulary(&arguments.out, &transcripts)?;
+    let examples = transcripts
+        .iter()
+        .enumerate()
+        .map(|(index, (trajectory, tools))| {
+            let everything = index.is_multiple_of(arguments.whole_every.max(1));
+            Ok(Example::Demonstration(encode(trajectory, tools, &format, everything)?))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    drop(transcripts);
+    let tokens: usize = examples.iter().map(Example::tokens).sum();
+    println!("{} transcripts, {tokens} tokens, vocabulary {}", examples.len(), format.tokenizer().vocab_size());
+    train(&arguments, &format, &examples)
+}
+
+/// Lets the teacher work, two tasks at a time, and keeps what it finished. Deterministic and quick, so not stored.
+async fn transcripts(arguments: &Arguments) -> Result<Vec<(Trajectory, Vec<ToolSpec>)>, Failure> {
+    let difficulty = match arguments.difficulty.as_str() {
+        "narrow" => Difficulty::narrow(),
+        "standard" => Difficulty::standard(),
+        "wide" => Difficulty::wide(),
+        other => return Err(format!("--difficulty {other}: narrow, standard or wide").into()),
+    };
+    let bar = bar(arguments.transcripts, "transcripts")?;
+    let base = repair_lab::TRAINING_TASKS + arguments.seed * repair_lab::SEED_STRIDE;
+    let mut finished = Vec::with_capacity(arguments.transcripts);
+    let mut running = tokio::task::JoinSet::new();
+    let mut queued = 0;
+    let mut done = std::collections::BTreeMap::new();
+    while done.len() < arguments.transcripts {
+        while queued < arguments.transcripts && running.len() < 4 {
+            let (seed, difficulty) = (base + queued as u64, difficulty.clone());
+            let index = queued;
+            running.spawn(async move {
+                let task = tokio::task::spawn_blocking(move || generate(seed, &difficulty)).await??;
+                Ok::<_, Failure>((index, transcribe(&Arc::new(task), seed).await?))
+            });
+            queued += 1;
+        }
+        let Some(joined) = running.join_next().await else { break };
+        let (index, transcript) = joined??;
+        done.insert(index, transcript);
+        bar.inc(1);
+    }
+    bar.finish();
+    let all = done.len();
+    finished.extend(done.into_values().filter(|(trajectory, _)| trajectory.exit.is_finished()));
+    let solved = finished.iter().filter(|(trajectory, _)| trajectory.is_solved()).count();
+    let visible = finished.iter().filter(|(t, _)| t.outcome.scores.get("reproduction") == Some(&1.0)).count();
+    println!("teacher: {} of {all} finished, {visible} pass the visible tests, {solved} solved", finished.len());
+    Ok(finished)
+}
+
+fn vocabulary(out: &Path, transcripts: &[(Trajectory, Vec<ToolSpec>)]) -> Result<ChatFormat, Failure> {
+    let path = out.join("tokenizer.json");
+    if !path.exists() {
+        let texts: Vec<String> = transcripts.iter().flat_map(|(trajectory, _)| texts(trajectory)).collect();
+        write_file(&path, learn_tokenizer(texts.into_iter())?.as_bytes())?;
+    }
+    write_file(&out.join("tokenizer_config.json"), tokenizer_config().as_bytes())?;
+    write_file(&out.join("chat_template.jinja"), CHAT_TEMPLATE.as_bytes())?;
+    Ok(chat_format(&std::fs::read(&path)?)?)
+}
+
+fn train(arguments: &Arguments, format: &ChatFormat, examples: &[Example]) -> Result<(), Failure> {
+    let config = DecoderConfig {
+        vocab_size: format.tokenizer().vocab_size(),
+        hidden_size: 128,
+        intermediate_size: 320,
+        num_hidden_layers: arguments.layers,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        max_position_embeddings: 1024,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10_000.0,
+        tie_word_embeddings: true,
+        eos_token_ids: format.tokenizer().token_id(END_OF_TURN).into_iter().collect(),
+    };
+    let device = Device::default();
+    let settings = TrainConfig {
+        objective: Objective::Sft(Sft::default()),
+        epochs: arguments.epochs,
+        batch_size: arguments.batch_size,
+        micro_batch: arguments.batch_size,
+        learning_rate: arguments.learning_rate,
+        schedule: Schedule::Cosine { warmup: 0.02 },
+        optimizer: OptimizerConfig { betas: (0.9, 0.98), weight_decay: 0.05, ..OptimizerConfig::default() },
+        seed: arguments.seed,
+        save_every: 100,
+    };
+    let start = Decoder::new(&config, arguments.seed, &device);
+    let training = Training::new(&start, examples, settings, &device, Some(arguments.out.join("training")))?;
+    let bar = bar(training.steps(), "updates")?;
+    bar.set_position(training.done() as u64);
+    let (mut smooth, clock, mut tokens) = (None, std::time::Instant::now(), 0);
+    let policy = training.run(|record, learner| {
+        tokens += record.tokens;
+        let nll = smooth.map_or(record.loss, |last: f64| 0.98 * last + 0.02 * record.loss);
+        smooth = Some(nll);
+        let speed = tokens as f64 / clock.elapsed().as_secs_f64();
+        bar.set_message(format!("loss {nll:.4}, gradient {:.2}, {speed:.0} tokens/s", record.grad_norm));
+        bar.inc(1);
+        if record.step.is_multiple_of(100) && !bar.is_hidden() || record.step.is_multiple_of(500) {
+            bar.suspend(|| println!("step {} of {}: loss {nll:.4}, {speed:.0} tokens/s", record.step, record.steps));
+        }
+        if (record.step + 1).is_multiple_of(500) {
+            let _ = checkpoint::save(&learner.frozen(), &arguments.out.join("latest"));
+        }
+        ControlFlow::Continue(())
+    })?;
+    bar.finish();
+    checkpoint::save(&policy, &arguments.out)?;
+    println!("saved to {}", arguments.out.display());
+    Ok(())
+}
+
+fn bar(length: usize, what: &'static str) -> Result<ProgressBar, Failure> {
+    let style = ProgressStyle::with_template("{prefix:>12} [{bar:40}] {pos}/{len} {elapsed} (eta {eta}) {msg}")?;
+    Ok(ProgressBar::new(length as u64).with_style(style).with_prefix(what))
+}
