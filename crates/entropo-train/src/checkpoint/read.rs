@@ -111,10 +111,7 @@ impl ModuleMapper for Reader<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.shape().to_vec();
         match self.values(&shape) {
-            Ok(values) => {
-                let data = TensorData::new(values, shape);
-                param.map(|_| Tensor::from_data(data, self.device).require_grad())
-            }
+            Ok(values) => Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device)),
             Err(problem) => {
                 self.problems.push(problem);
                 param
@@ -139,6 +136,6 @@ fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
 }
 
 /// `[rows, columns]` to `[columns, rows]`, row by row, `columns` given.
-pub(super) fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
+pub(crate) fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns.max(1)).copied()).collect()
 }

@@ -125,17 +125,18 @@ impl<'a> Training<'a> {
         let device = device.clone().autodiff();
         let reference = start.valid();
         let key = reference_key(&reference, examples)?;
+        let run = fingerprint(&key, examples, &config);
         let file = directory.as_ref().map(|directory| directory.join("reference.json"));
-        let cache = judge
-            .needs_reference()
-            .then(|| ReferenceCache::of(&reference, examples, &key, config.micro_batch, file.as_deref()))
-            .transpose()?;
-        let run = fingerprint(&key, &config);
         let state = directory.map(|directory| directory.join("state.safetensors"));
         let resumed = match &state {
             Some(path) => state::load(path, &run, shape, &config.optimizer, &device, config.micro_batch)?,
             None => None,
         };
+        // Only now: a refused state must leave the directory as it was.
+        let cache = judge
+            .needs_reference()
+            .then(|| ReferenceCache::of(&reference, examples, &key, config.micro_batch, file.as_deref()))
+            .transpose()?;
         let (learner, progress) = match resumed {
             Some(resumed) => resumed,
             None => {
@@ -258,7 +259,10 @@ fn join(sequences: &[&Sequence], policy: &[f64], reference: &[f64]) -> Vec<Seque
         .collect()
 }
 
-/// What makes two runs the same: starting weights and examples, through their key, and every setting.
-fn fingerprint(key: &str, config: &TrainConfig) -> String {
-    hex(Sha256::new().chain_update(key).chain_update(serde_json::to_vec(config).unwrap_or_default()).finalize())
+/// What makes two runs the same: starting weights and sequences, through their key, the labels, and every setting.
+fn fingerprint(key: &str, examples: &[Example], config: &TrainConfig) -> String {
+    let labels: Vec<u8> =
+        examples.iter().map(|example| matches!(example, Example::Labelled { desirable: true, .. }).into()).collect();
+    let settings = serde_json::to_vec(config).unwrap_or_default();
+    hex(Sha256::new().chain_update(key).chain_update(labels).chain_update(settings).finalize())
 }

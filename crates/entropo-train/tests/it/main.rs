@@ -1,4 +1,16 @@
 //! Whole-crate tests, by topic.
 
 #[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
+mod data;
+#[cfg(test)]
+mod decoder;
+#[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod learner;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod training;

@@ -18,6 +18,7 @@ use entropo::train::objective::{Objective, Sft};
 use entropo::train::text::ChatFormat;
 use entropo::train::trainer::{OptimizerConfig, Schedule, TrainConfig, Training};
 use indicatif::{ProgressBar, ProgressStyle};
+use repair_lab::TRAINING_TASKS;
 use repair_lab::task::{Difficulty, generate};
 use repair_lab::transcripts::{encode, texts, transcribe};
 use repair_lab::vocabulary::{CHAT_TEMPLATE, END_OF_TURN, chat_format, learn_tokenizer, tokenizer_config};
@@ -32,20 +33,20 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Teacher transcripts.
-    #[arg(long, default_value_t = 16_000)]
+    #[arg(long, default_value_t = 12_000)]
     transcripts: usize,
     /// Passes over them.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     epochs: usize,
     /// Highest learning rate.
     #[arg(long, default_value_t = 2e-3)]
     learning_rate: f64,
     /// Sequences in an update.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 8)]
     batch_size: usize,
     /// Names in use: narrow, standard or wide.
     #[arg(long, default_value = "standard")]
-    difficulty: String,
+    difficulty: Difficulty,
     /// Every how many transcripts one is learned whole, observations included.
     #[arg(long, default_value_t = 3)]
     whole_every: usize,
@@ -77,14 +78,9 @@ fn main() -> Result<(), Failure> {
 
 /// Lets the teacher work, two tasks at a time, and keeps what it finished. Deterministic and quick, so not stored.
 async fn transcripts(arguments: &Arguments) -> Result<Vec<(Trajectory, Vec<ToolSpec>)>, Failure> {
-    let difficulty = match arguments.difficulty.as_str() {
-        "narrow" => Difficulty::narrow(),
-        "standard" => Difficulty::standard(),
-        "wide" => Difficulty::wide(),
-        other => return Err(format!("--difficulty {other}: narrow, standard or wide").into()),
-    };
+    let difficulty = arguments.difficulty.clone();
     let bar = bar(arguments.transcripts, "transcripts")?;
-    let base = repair_lab::TRAINING_TASKS + arguments.seed * repair_lab::SEED_STRIDE;
+    let base = TRAINING_TASKS + arguments.seed * (1 << 20);
     let mut finished = Vec::with_capacity(arguments.transcripts);
     let mut running = tokio::task::JoinSet::new();
     let mut queued = 0;

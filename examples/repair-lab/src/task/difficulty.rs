@@ -18,53 +18,57 @@ pub struct Difficulty {
     pub file_names: usize,
     /// Names for the functions of each family, of 6; at least 2: one for the target, one for its sibling.
     pub function_names: usize,
-    /// Names for argument variables, of 12; at least 4: two for the target, two for its sibling.
-    pub variable_names: usize,
-    /// Names for result variables, of 4; at least 2.
-    pub result_names: usize,
-    /// Values of the constant of each family that has one (7 to 9 of them); at least 1.
-    pub constants: usize,
+    /// What stands in a function's body.
+    pub naming: Naming,
     /// Words for text arguments, of 12; at least 2.
     pub words: usize,
 }
 
+/// Where the variables and the constant of a function come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Naming {
+    /// Every function name has its own: a code base with conventions, which a policy can come to know.
+    Conventional,
+    /// Drawn for every task, so that they must be read and copied.
+    Drawn {
+        /// Names for argument variables, of 12; at least 4: two for the target, two for its sibling.
+        variables: usize,
+        /// Names for result variables, of 4; at least 2.
+        results: usize,
+        /// Values of the constant of each family that has one (7 to 9 of them); at least 1.
+        constants: usize,
+    },
+}
+
 impl Difficulty {
-    /// Few names: 8 files, 2 functions a family, 4 variables, 2 results, 3 constants, 4 words.
+    /// Few names: 8 files, 2 functions a family, conventional bodies, 4 words.
     pub fn narrow() -> Self {
-        Self {
-            files: (3, 5),
-            file_names: 8,
-            function_names: 2,
-            variable_names: 4,
-            result_names: 2,
-            constants: 3,
-            words: 4,
-        }
+        Self { files: (3, 5), file_names: 8, function_names: 2, naming: Naming::Conventional, words: 4 }
     }
 
-    /// Names in between: 16 files, 4 functions a family, 8 variables, 3 results, 5 constants, 8 words.
+    /// All names, but conventional bodies: 32 files, 6 functions a family, 12 words.
     pub fn standard() -> Self {
-        Self {
-            files: (3, 5),
-            file_names: 16,
-            function_names: 4,
-            variable_names: 8,
-            result_names: 3,
-            constants: 5,
-            words: 8,
-        }
+        Self { files: (3, 5), file_names: 32, function_names: 6, naming: Naming::Conventional, words: 12 }
     }
 
-    /// All names and constants: 32 files, 6 functions a family, 12 variables, 4 results, 9 constants, 12 words.
+    /// All names, and bodies drawn from 12 variables, 4 results and 9 constants.
     pub fn wide() -> Self {
-        Self {
-            files: (3, 5),
-            file_names: 32,
-            function_names: 6,
-            variable_names: 12,
-            result_names: 4,
-            constants: 9,
-            words: 12,
+        Self { naming: Naming::Drawn { variables: 12, results: 4, constants: 9 }, ..Self::standard() }
+    }
+
+    /// The preset of a name: `narrow`, `standard` or `wide`.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Difficulty`] for any other name.
+    pub fn named(name: &str) -> Result<Self, LabError> {
+        match name {
+            "narrow" => Ok(Self::narrow()),
+            "standard" => Ok(Self::standard()),
+            "wide" => Ok(Self::wide()),
+            _ => Err(LabError::Difficulty { field: "name", wanted: "narrow, standard or wide" }),
         }
     }
 
@@ -75,19 +79,31 @@ impl Difficulty {
     /// [`LabError::Difficulty`] names the first field that is out of its range.
     pub fn check(&self) -> Result<(), LabError> {
         let (least, most) = self.files;
+        let (variables, results, constants) = match self.naming {
+            Naming::Conventional => (usize::MAX, usize::MAX, usize::MAX),
+            Naming::Drawn { variables, results, constants } => (variables, results, constants),
+        };
         let rules = [
             ("files", 1 <= least && least <= most && most <= 6, "a range within 1 to 6"),
             ("file_names", self.file_names >= most, "at least the most files"),
             ("function_names", self.function_names >= 2, "at least 2"),
-            ("variable_names", self.variable_names >= 4, "at least 4"),
-            ("result_names", self.result_names >= 2, "at least 2"),
-            ("constants", self.constants >= 1, "at least 1"),
+            ("naming.variables", variables >= 4, "at least 4"),
+            ("naming.results", results >= 2, "at least 2"),
+            ("naming.constants", constants >= 1, "at least 1"),
             ("words", self.words >= 2, "at least 2"),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((field, _, wanted)) => Err(LabError::Difficulty { field, wanted }),
             None => Ok(()),
         }
+    }
+}
+
+impl std::str::FromStr for Difficulty {
+    type Err = LabError;
+
+    fn from_str(name: &str) -> Result<Self, LabError> {
+        Self::named(name)
     }
 }
 
@@ -100,8 +116,9 @@ mod tests {
         for preset in [Difficulty::narrow(), Difficulty::standard(), Difficulty::wide()] {
             preset.check().unwrap();
         }
-        let short = Difficulty { variable_names: 3, ..Difficulty::narrow() };
-        assert!(short.check().unwrap_err().to_string().contains("variable_names"));
+        let naming = Naming::Drawn { variables: 3, results: 2, constants: 1 };
+        let short = Difficulty { naming, ..Difficulty::narrow() };
+        assert!(short.check().unwrap_err().to_string().contains("naming.variables"));
         let inverted = Difficulty { files: (5, 3), ..Difficulty::narrow() };
         assert!(matches!(inverted.check(), Err(LabError::Difficulty { field: "files", .. })));
     }

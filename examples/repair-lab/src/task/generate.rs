@@ -7,6 +7,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::difficulty::Naming;
 use super::families::FAMILIES;
 use super::family::{Family, Function};
 use super::script::{printed, test_script};
@@ -210,30 +211,48 @@ impl Draft {
     }
 }
 
-/// Names not yet given to a function.
-struct Pools {
-    variables: Vec<&'static str>,
-    results: Vec<&'static str>,
-    constants: usize,
+/// Where the names in a function's body come from.
+enum Pools {
+    /// Drawn without replacement, the constant with.
+    Drawn { variables: Vec<&'static str>, results: Vec<&'static str>, constants: usize },
+    /// Those that belong to the function's name.
+    Conventional,
 }
 
 impl Pools {
     fn new(rng: &mut ChaCha8Rng, difficulty: &Difficulty) -> Self {
-        Self {
-            variables: shuffled(rng, &names::VARIABLES, difficulty.variable_names),
-            results: shuffled(rng, &names::RESULTS, difficulty.result_names),
-            constants: difficulty.constants,
+        match difficulty.naming {
+            Naming::Conventional => Self::Conventional,
+            Naming::Drawn { variables, results, constants } => Self::Drawn {
+                variables: shuffled(rng, &names::VARIABLES, variables),
+                results: shuffled(rng, &names::RESULTS, results),
+                constants,
+            },
         }
     }
 
     fn function(&mut self, rng: &mut ChaCha8Rng, family: &'static Family, name: &'static str) -> Option<Function> {
-        Some(Function {
-            family,
-            name,
-            variables: (self.variables.pop()?, self.variables.pop()?),
-            result: self.results.pop()?,
-            constant: *pool(family.constants, self.constants).choose(rng)?,
-        })
+        match self {
+            Self::Drawn { variables, results, constants } => Some(Function {
+                family,
+                name,
+                variables: (variables.pop()?, variables.pop()?),
+                result: results.pop()?,
+                constant: *pool(family.constants, *constants).choose(rng)?,
+            }),
+            Self::Conventional => {
+                let place = family.names.iter().position(|other| *other == name)?;
+                let (pairs, _) = names::VARIABLES.as_chunks::<2>();
+                let &[first, second] = pairs.get(place)?;
+                Some(Function {
+                    family,
+                    name,
+                    variables: (first, second),
+                    result: names::RESULTS.iter().cycle().nth(place)?,
+                    constant: *family.constants.iter().cycle().nth(place)?,
+                })
+            }
+        }
     }
 }
 

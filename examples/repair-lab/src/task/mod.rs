@@ -26,7 +26,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use difficulty::Difficulty;
+pub use difficulty::{Difficulty, Naming};
 pub use families::FAMILIES;
 pub use family::Family;
 pub use fragment::fragment;

@@ -1,0 +1,133 @@
+//! A checkpoint as a [`ChatModel`]: token in, token out.
+//!
+//! The first prompt of a conversation is rendered and tokenised. From then on the prompt of every turn is the ids of the
+//! turn before, what was sampled included, followed by the newly tokenised observation: what training reads is, byte for
+//! byte, what the policy saw and wrote.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use burn::tensor::Device;
+use entropo_agent::dialect::xml::Xml;
+use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens};
+use entropo_core::{Message, Usage};
+
+use crate::checkpoint::{self, CheckpointError};
+use crate::decoder::Decoder;
+use crate::generate::{Engine, EngineConfig, EngineError, GenerateRequest, HostDecoder};
+use crate::text::{ChatFormat, Conversation, EncodeError, SpecialText};
+
+/// A decoder with its tokenizer, chat template and way of writing tool calls.
+pub struct LocalModel {
+    name: String,
+    engine: Engine,
+    format: ChatFormat,
+    dialect: Box<dyn Dialect>,
+    stop: Vec<u32>,
+}
+
+/// Why a checkpoint cannot act.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalModelError {
+    /// Weights or configuration.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Tokenizer or template.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A tokenizer with more tokens than the embedding has rows.
+    #[error("the tokenizer has {tokens} tokens, the embedding {rows} rows; they belong to different checkpoints")]
+    Vocabulary {
+        /// Tokens of the tokenizer.
+        tokens: usize,
+        /// Rows of the embedding.
+        rows: usize,
+    },
+}
+
+impl LocalModel {
+    /// A model that writes tool calls as [`Xml`] and stops at the configuration's end tokens.
+    pub fn new(
+        name: impl Into<String>,
+        decoder: &Decoder,
+        format: ChatFormat,
+        config: EngineConfig,
+    ) -> Result<Self, LocalModelError> {
+        let (tokens, rows) = (format.tokenizer().vocab_size(), decoder.config().vocab_size);
+        if tokens > rows {
+            return Err(LocalModelError::Vocabulary { tokens, rows });
+        }
+        let stop = decoder.config().eos_token_ids.clone();
+        let engine = Engine::new(HostDecoder::new(decoder), config);
+        Ok(Self { name: name.into(), engine, format, dialect: Box::new(Xml), stop })
+    }
+
+    /// Opens a checkpoint directory: `config.json`, `model.safetensors`, `tokenizer.json` and the chat template.
+    pub fn open(directory: &Path) -> Result<Self, LocalModelError> {
+        let decoder = checkpoint::load(directory, &Device::default())?;
+        let name = directory.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy());
+        Self::new(name, &decoder, ChatFormat::from_dir(directory)?, EngineConfig::default())
+    }
+
+    /// Sets how tool calls are written.
+    #[must_use]
+    pub fn dialect(mut self, dialect: impl Dialect + 'static) -> Self {
+        self.dialect = Box::new(dialect);
+        self
+    }
+
+    /// The ids of a request's prompt.
+    fn prompt(&self, request: &ChatRequest<'_>) -> Result<Vec<u32>, EncodeError> {
+        let conversation = Conversation::new(request.messages, request.tools).with_generation_prompt(true);
+        let written = request.messages.iter().rposition(|message| matches!(message, Message::Assistant(_)));
+        let seen = request.trace.segments().last().filter(|seen| written.is_some_and(|last| last + 1 == seen.messages));
+        let Some(seen) = seen else {
+            return Ok(self.format.encode(&conversation, SpecialText::Escape)?.ids);
+        };
+        let sampled = seen.actions.last().and_then(|action| seen.ids.get(action.start..action.end)).unwrap_or_default();
+        let observed = self.format.observation_ids(&conversation, sampled)?;
+        Ok(seen.ids.iter().copied().chain(observed).collect())
+    }
+
+    fn failed(&self, source: impl std::error::Error + Send + Sync + 'static) -> ModelError {
+        ModelError::Other { model: self.name.clone(), source: Box::new(source) }
+    }
+}
+
+#[async_trait]
+impl ChatModel for LocalModel {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn chat(&self, request: ChatRequest<'_>) -> Result<ChatResponse, ModelError> {
+        let prompt = self.prompt(&request).map_err(|error| self.failed(error))?;
+        let generated = self.engine.generate(GenerateRequest {
+            prompt: prompt.clone(),
+            sampling: request.sampling.clone(),
+            stop: self.stop.clone(),
+            seed: request.seed,
+            cancel: request.cancel.clone(),
+        });
+        let generated = generated.await.map_err(|error| match error {
+            EngineError::Cancelled => ModelError::Cancelled,
+            EngineError::ContextFull { prompt, context } => ModelError::ContextFull { prompt, context },
+            other => self.failed(other),
+        })?;
+        let words = generated.completion.iter().copied().filter(|token| !self.stop.contains(token));
+        let words: Vec<u32> = words.collect();
+        let raw = self.format.tokenizer().decode(&words, false).map_err(|error| self.failed(error))?;
+        let (message, format_error) = self.dialect.read(&raw);
+        let usage =
+            Usage { prompt_tokens: prompt.len(), completion_tokens: generated.completion.len(), ..Usage::default() };
+        let tokens = SampledTokens { prompt, completion: generated.completion, logprobs: generated.logprobs };
+        Ok(ChatResponse { message, format_error, stop: generated.stop, usage, tokens: Some(tokens) })
+    }
+}
+
+impl std::fmt::Debug for LocalModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalModel").field("name", &self.name).finish_non_exhaustive()
+    }
+}
