@@ -1,7 +1,9 @@
 //! The repair lab.
 pub mod environment;
 pub mod evaluate;
+pub mod experiment;
 pub mod policy;
+pub mod report;
 pub mod results;
 pub mod rollouts;
 pub mod task;

@@ -56,8 +56,8 @@ fn summary(results: &Results) -> String {
         many => format!("{} were each trained on them. All {} policies then", list(many), many.len() + 1),
     };
     format!(
-        "{start}, the starting policy, attempted {}, with {} in all; the hidden tests' judgement of these gave {}. \
-         {comparison} attempted the same {} that nobody had trained on, {} each.",
+        "{start}, the starting policy, attempted {}, with {} in all; the hidden tests’ judgement of these gave {}. \
+         {comparison} attempted the same {} that none was trained on, {} each.",
         count(preferences.tasks, "training task"),
         count(preferences.rollouts, "rollout"),
         count(preferences.pairs, "preference pair"),

@@ -1,7 +1,7 @@
 //! The page that quickstart leaves behind: what was found, how sure one may be, and what the agents did.
 //!
 //! One HTML file that works offline, years later and with scripts switched off. Two rules make it trustworthy: every
-//! sentence that compares two policies is derived from an interval (see [`findings`]), and whatever a model or a tool
+//! sentence that compares two policies is derived from an interval (see `findings.rs`), and whatever a model or a tool
 //! wrote reaches the page only through the template's escaping, never through a plot.
 
 mod diff;

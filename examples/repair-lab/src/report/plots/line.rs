@@ -31,8 +31,8 @@ pub(super) struct Line {
     pub(super) arm: usize,
     /// Its points from left to right.
     pub(super) points: Vec<(f64, f64)>,
-    /// Whether every point has a mark, or only the last.
-    pub(super) all_marked: bool,
+    /// Those that have the arm's mark.
+    pub(super) marked: Vec<(f64, f64)>,
 }
 
 /// An arm's interval.
@@ -64,10 +64,7 @@ impl LineChart {
             .margin_right(14 * SCALE)
             .x_label_area_size(40 * SCALE)
             .y_label_area_size(46 * SCALE)
-            .build_cartesian_2d(
-                Axis::new(left..right, places),
-                Axis::new(low..high, self.heights.clone()),
-            )?;
+            .build_cartesian_2d(Axis::new(left..right, places), Axis::new(low..high, self.heights.clone()))?;
         let name = |place: &f64| {
             let mark = self.marks.iter().find(|(mark, _)| (mark - place).abs() < 1e-9);
             mark.map(|(_, name)| name.clone()).unwrap_or_default()
@@ -88,7 +85,7 @@ impl LineChart {
             .draw()?;
         let cap = 4 * SCALE as i32;
         for Whisker { arm, at, from_to: (low, high) } in &self.whiskers {
-            let style = Paint::Arm(*arm).colour().mix(0.55).stroke_width(3 * SCALE / 2);
+            let style = Paint::Arm(*arm).colour().mix(0.75).stroke_width(3 * SCALE / 2);
             chart.draw_series([PathElement::new([(*at, *low), (*at, *high)], style)])?;
             let end = |height: f64| EmptyElement::at((*at, height)) + PathElement::new([(-cap, 0), (cap, 0)], style);
             chart.draw_series([low, high].map(|height| end(*height)))?;
@@ -96,9 +93,8 @@ impl LineChart {
         for line in &self.lines {
             let colour = Paint::Arm(line.arm).colour();
             chart.draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2 * SCALE)))?;
-            let marked = if line.all_marked { 0 } else { line.points.len().saturating_sub(1) };
             let mark = |point: &(f64, f64)| EmptyElement::at(*point) + Polygon::new(outline(line.arm), colour.filled());
-            chart.draw_series(line.points.iter().skip(marked).map(mark))?;
+            chart.draw_series(line.marked.iter().map(mark))?;
         }
         Ok(())
     }

@@ -41,13 +41,14 @@ pub(in crate::report) fn by_rollouts(arms: &[Arm], rollouts: usize) -> Result<Ve
 }
 
 fn curves(arms: &[Arm], values: impl Fn(&Arm) -> &Vec<f64>) -> Vec<Line> {
-    let points = |arm| {
-        let values: &Vec<f64> = values(arm);
-        let numbered = values.iter().enumerate().filter(|(_, value)| value.is_finite());
-        numbered.map(|(index, value)| (((index + 1) as f64).log2(), *value)).collect::<Vec<_>>()
+    let line = |(arm, values): (usize, &Vec<f64>)| {
+        let numbered = (1_usize..).zip(values).filter(|(_, value)| value.is_finite());
+        let placed = numbered.map(|(k, value)| (k, ((k as f64).log2(), *value)));
+        let (points, doubled) = (placed.clone(), placed.filter(|(k, _)| k.is_power_of_two()));
+        let marked = doubled.map(|(_, point)| point).collect();
+        Line { arm, points: points.map(|(_, point)| point).collect(), marked }
     };
-    let lines = arms.iter().enumerate().map(|(arm, values)| Line { arm, points: points(values), all_marked: true });
-    lines.filter(|line| !line.points.is_empty()).collect()
+    arms.iter().map(values).enumerate().map(line).filter(|line| !line.points.is_empty()).collect()
 }
 
 /// The intervals at both ends, each arm's a little further out than the last one's.

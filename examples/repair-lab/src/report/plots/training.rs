@@ -6,7 +6,7 @@ use crate::report::number::compact;
 use crate::report::{CurvePoint, TrainingCurve};
 
 /// Points of a line; longer runs are averaged over equal stretches of steps.
-const POINTS: usize = 160;
+const POINTS: usize = 60;
 
 /// What is plotted: its name, how to read it, where it is.
 type Quantity = (&'static str, &'static str, fn(&CurvePoint) -> Option<f64>);
@@ -57,7 +57,8 @@ fn line(curve: &TrainingCurve, arm: usize, quantity: fn(&CurvePoint) -> Option<f
     let mean =
         |part: &[(f64, f64)], side: fn(&(f64, f64)) -> f64| part.iter().map(side).sum::<f64>() / part.len() as f64;
     let points = points.chunks(stretch).map(|part| (mean(part, |point| point.0), mean(part, |point| point.1)));
-    Line { arm, points: points.collect(), all_marked: false }
+    let points: Vec<_> = points.collect();
+    Line { arm, marked: points.last().copied().into_iter().collect(), points }
 }
 
 /// A height without digits that say nothing.
@@ -96,8 +97,8 @@ mod tests {
     fn long_runs_are_averaged_in_stretches() {
         let records = (0..1000).map(|step| CurvePoint { step, loss: step as f64, ..CurvePoint::default() }).collect();
         let line = line(&curve(records), 0, |point| Some(point.loss));
-        assert_eq!(line.points.len(), 143);
-        assert_eq!(line.points.first(), Some(&(3.0, 3.0)));
+        assert_eq!(line.points.len(), 59);
+        assert_eq!(line.points.first(), Some(&(8.0, 8.0)));
     }
 
     #[test]
