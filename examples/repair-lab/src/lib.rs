@@ -1,4 +1,25 @@
-//! The repair lab.
+//! An experiment small enough for a laptop: does an agent get better at repairing code from its own attempts?
+//!
+//! Everything in the lab is real but small. A [`task`] is a repository of a few `sh` files on disk with a seeded bug, an
+//! issue that several fixes satisfy, visible tests, and hidden tests that accept one of the fixes. Agents act through
+//! entropo's own shell, editor, search and finish tools, with real processes. A scripted [`teacher`] that errs on purpose
+//! shows how it is done; the [`policy`], a transformer of less than a million parameters, was trained from scratch on the
+//! teacher's [`transcripts`] by the program `train-policy` and is embedded in this crate.
+//!
+//! [`experiment`] is what `cargo run --release --example quickstart` runs: rollouts of the policy become preferences,
+//! EntroPO and its control (M-DPO at the same `alpha`) are trained from the same start, all are evaluated on unseen tasks
+//! with the same seeds ([`evaluate`], [`results`]), and a [`report`] page is written. Its long steps are on disk when they
+//! are done, so an interrupted experiment goes on where it was.
+//!
+//! ```
+//! use repair_lab::task::{Difficulty, generate};
+//!
+//! let task = generate(7, &Difficulty::standard())?;
+//! assert!(task.issue.contains("expected"));
+//! assert_eq!(task.fixes.len(), 4);
+//! # Ok::<(), repair_lab::task::LabError>(())
+//! ```
+
 pub mod environment;
 pub mod evaluate;
 pub mod experiment;

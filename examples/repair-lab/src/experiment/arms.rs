@@ -32,8 +32,7 @@ impl PreferenceSet {
         trajectories: &[Trajectory],
         settings: &Settings,
     ) -> Result<Self, ExperimentError> {
-        let rules =
-            PreferenceRules::default().with_pairs_per_task(settings.pairs_per_task).with_seed(settings.seed);
+        let rules = PreferenceRules::default().with_pairs_per_task(settings.pairs_per_task).with_seed(settings.seed);
         let data = build_pairs(trajectories, &rules);
         let pair = |(chosen, rejected): (&Trajectory, &Trajectory)| {
             let (chosen, rejected) = (Sequence::from_trajectory(chosen)?, Sequence::from_trajectory(rejected)?);
@@ -47,7 +46,8 @@ impl PreferenceSet {
         if examples.len() < FEWEST_PAIRS {
             return Err(ExperimentError::TooFewPairs { found: examples.len(), needed: FEWEST_PAIRS });
         }
-        let tasks = trajectories.iter().map(|trajectory| &trajectory.id.task).collect::<std::collections::BTreeSet<_>>();
+        let tasks =
+            trajectories.iter().map(|trajectory| &trajectory.id.task).collect::<std::collections::BTreeSet<_>>();
         let summary = Preferences {
             tasks: tasks.len(),
             rollouts: trajectories.len(),

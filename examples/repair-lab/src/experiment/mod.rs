@@ -160,8 +160,7 @@ impl Experiment<'_> {
         let bar = self.screen.bar("rollouts");
         let store = self.files.rollouts("preferences");
         let seed = settings.seed.wrapping_mul(2);
-        let made =
-            roll_out(agent(model), &tasks, settings.training_rollouts, seed, &store, &bar, self.cancel).await?;
+        let made = roll_out(agent(model), &tasks, settings.training_rollouts, seed, &store, &bar, self.cancel).await?;
         bar.finish_and_clear();
         self.phases.push(clock.end(phases::rollout_note(&made)));
 

@@ -86,8 +86,8 @@ impl Settings {
         if !path.exists() {
             return Ok(write_file(path, text.as_bytes())?);
         }
-        let there = std::fs::read_to_string(path)
-            .map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
+        let there =
+            std::fs::read_to_string(path).map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
         if there == text { Ok(()) } else { Err(SettingsError::Other { path: path.to_owned() }) }
     }
 

@@ -1,0 +1,1 @@
+//! Whole-system tests: the quickstart program as a user runs it.
