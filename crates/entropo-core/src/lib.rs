@@ -64,11 +64,11 @@ pub mod tokens;
 pub mod tool;
 pub mod trajectory;
 
-pub use message::{AssistantMessage, Message, ToolMessage};
+pub use message::{AssistantMessage, Message};
 pub use preference::{DropReason, DropReport, PreferenceData, PreferencePair, PreferenceRules};
 pub use preference::{LabelledData, LabelledTrajectory};
 pub use store::{JsonlStore, Recovery, StoreError, TrajectoryStore};
 pub use task::Task;
 pub use tokens::{ActionSpan, Segment, TokenTrace, TraceError};
-pub use tool::{ToolCall, ToolResult, ToolSpec, ToolStatus};
+pub use tool::{ToolCall, ToolMessage, ToolResult, ToolSpec, ToolStatus};
 pub use trajectory::{ExitReason, Outcome, RolloutId, TRAJECTORY_FORMAT, Trajectory, Usage};

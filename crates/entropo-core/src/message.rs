@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tool::ToolCall;
+use crate::tool::{ToolCall, ToolMessage};
 
 /// One message of a conversation.
 ///
@@ -40,17 +40,6 @@ pub struct AssistantMessage {
     /// The model's words before they were parsed, if the model's wire format is text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
-}
-
-/// A tool's answer to one call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ToolMessage {
-    /// The [`ToolCall::id`] that this answers.
-    pub call_id: String,
-    /// The tool's name.
-    pub name: String,
-    /// What the model is shown.
-    pub content: String,
 }
 
 impl Message {

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::message::ToolMessage;
-
 /// What a model is told about a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolSpec {
@@ -39,6 +37,17 @@ pub struct ToolResult {
     /// What became of the call.
     #[serde(default)]
     pub status: ToolStatus,
+}
+
+/// The part of a [`ToolResult`] that stays in the conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolMessage {
+    /// The [`ToolCall::id`] that this answers.
+    pub call_id: String,
+    /// The tool's name.
+    pub name: String,
+    /// What the model is shown.
+    pub content: String,
 }
 
 /// What became of a call.

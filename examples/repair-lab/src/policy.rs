@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use entropo::train::burn::tensor::Device;
-use entropo::train::checkpoint::{self, CheckpointError, decoder_from_bytes};
+use entropo::train::checkpoint::{self, CheckpointError, decoder_from_bytes, decoder_to_bytes};
 use entropo::train::decoder::{Decoder, DecoderConfig};
 use entropo::train::generate::EngineConfig;
 use entropo::train::{LocalModel, LocalModelError};
+use sha2::{Digest, Sha256};
 
 use crate::vocabulary::{CHAT_TEMPLATE, chat_format, tokenizer_config};
 
@@ -45,6 +46,15 @@ impl Policy {
     /// The weights.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
+    }
+
+    /// Names this policy and no other: SHA-256 of configuration, weights and tokenizer, hexadecimal.
+    pub fn digest(&self) -> Result<String, CheckpointError> {
+        let mut hash = Sha256::new();
+        hash.update(self.decoder.config().to_json().to_string());
+        hash.update(decoder_to_bytes(&self.decoder)?);
+        hash.update(&self.tokenizer);
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Saves weights, configuration, tokenizer and template in Hugging Face's layout.

@@ -21,13 +21,19 @@ const REPLY: usize = 160;
 pub enum RolloutError {
     /// The store cannot be used.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
     /// A task cannot be prepared.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// Somebody interrupted; what was finished is kept.
     #[error("interrupted; run the same command again to go on")]
     Interrupted,
+}
+
+impl From<StoreError> for RolloutError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
 }
 
 /// How an agent of the lab samples.

@@ -46,10 +46,16 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let write = || {
         std::fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        let mut file = temporary_in(directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)
     };
     write().map(drop).map_err(|source| CheckpointError::File { path: path.to_owned(), source })
+}
+
+/// A temporary file with the permissions that the process gives any new file; temporary files are private otherwise.
+fn temporary_in(directory: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let create = |path: &Path| std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    tempfile::Builder::new().prefix(".entropo-").make_in(directory, create)
 }

@@ -37,8 +37,10 @@ impl Sampler {
 
     fn draw(&self, logprobs: &[f64], draw: f64) -> Option<usize> {
         let temperature = f64::from(self.sampling.temperature);
-        let mut weights: Vec<(usize, f64)> =
-            logprobs.iter().map(|logprob| (logprob / temperature).exp()).enumerate().collect();
+        // Relative to the likeliest, or a low temperature would leave no weight at all.
+        let highest = logprobs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weight = |logprob: &f64| ((logprob - highest) / temperature).exp();
+        let mut weights: Vec<(usize, f64)> = logprobs.iter().map(weight).enumerate().collect();
         let filtered = self.sampling.top_k.is_some() || self.sampling.top_p < 1.0;
         if filtered {
             weights.sort_by(|a, b| b.1.total_cmp(&a.1)); // stable: equals stay in the order of their ids

@@ -9,6 +9,8 @@ mod decoder;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod generate;
+#[cfg(test)]
 mod learner;
 #[cfg(test)]
 mod support;

@@ -1,10 +1,12 @@
 //! Preference data, and what each arm makes of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use entropo::agent::CancellationToken;
 use entropo::core::preference::build_pairs;
-use entropo::core::{PreferenceRules, Trajectory};
+use entropo::core::{JsonlStore, PreferenceRules, Trajectory};
 use entropo::train::data::{Example, Sequence};
 use entropo::train::objective::{Dpo, EntropoDpo, Objective};
 use entropo::train::trainer::{StepRecord, TrainConfig, Training, frozen_sums};
@@ -46,8 +48,7 @@ impl PreferenceSet {
         if examples.len() < FEWEST_PAIRS {
             return Err(ExperimentError::TooFewPairs { found: examples.len(), needed: FEWEST_PAIRS });
         }
-        let tasks =
-            trajectories.iter().map(|trajectory| &trajectory.id.task).collect::<std::collections::BTreeSet<_>>();
+        let tasks = trajectories.iter().map(|trajectory| &trajectory.id.task).collect::<BTreeSet<_>>();
         let summary = Preferences {
             tasks: tasks.len(),
             rollouts: trajectories.len(),
@@ -91,47 +92,87 @@ fn reference_gap_sd(policy: &Policy, examples: &[Example]) -> f64 {
     (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len().max(1) as f64).sqrt()
 }
 
-/// Trains one arm from the starting policy, or goes on, or finds that it is done.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn train(
-    name: &str,
-    objective: Objective,
-    policy: &Policy,
-    preferences: &PreferenceSet,
-    settings: &Settings,
-    files: &Files,
-    bar: &ProgressBar,
-    cancel: &CancellationToken,
-) -> Result<(Policy, TrainingCurve, usize), ExperimentError> {
-    let config = TrainConfig {
-        objective,
-        epochs: settings.epochs,
-        batch_size: settings.batch_size,
-        micro_batch: 2 * settings.batch_size,
-        learning_rate: settings.learning_rate,
-        seed: settings.seed,
-        save_every: 10,
-        ..TrainConfig::default()
-    };
-    let training =
-        Training::new(policy.decoder(), &preferences.examples, config, &device(), Some(files.training(name)))?;
-    bar.set_length(training.steps() as u64);
-    bar.set_position(training.done() as u64);
-    let mut records = Vec::new();
-    let mut tokens = 0;
-    let decoder = training.run(|record, _| {
-        bar.set_message(format!("loss {:.4}", record.loss));
-        bar.inc(1);
-        tokens += record.tokens;
-        records.push(point(record));
-        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    if cancel.is_cancelled() {
-        return Err(RolloutError::Interrupted.into());
+/// What every arm is trained with.
+pub(super) struct School<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) preferences: &'a PreferenceSet,
+    pub(super) settings: &'a Settings,
+    pub(super) files: &'a Files,
+}
+
+/// A trained arm, its curve, and how many tokens were trained on in this process.
+pub(super) struct Trained {
+    pub(super) policy: Policy,
+    pub(super) curve: TrainingCurve,
+    pub(super) tokens: usize,
+}
+
+impl School<'_> {
+    /// Trains one arm from the starting policy, or goes on, or finds that it is done.
+    pub(super) fn train(
+        &self,
+        name: &str,
+        objective: Objective,
+        bar: &ProgressBar,
+        cancel: &CancellationToken,
+    ) -> Result<Trained, ExperimentError> {
+        let Self { policy, preferences, settings, files } = self;
+        let config = TrainConfig {
+            objective,
+            epochs: settings.epochs,
+            batch_size: settings.batch_size,
+            micro_batch: 2 * settings.batch_size,
+            learning_rate: settings.learning_rate,
+            seed: settings.seed,
+            save_every: 10,
+            ..TrainConfig::default()
+        };
+        let directory = files.training(name);
+        let training =
+            Training::new(policy.decoder(), &preferences.examples, config, &device(), Some(directory.clone()))?;
+        bar.set_length(training.steps() as u64);
+        bar.set_position(training.done() as u64);
+        let mut curve = Curve::open(&directory)?;
+        let mut tokens = 0;
+        let mut broken = None;
+        let decoder = training.run(|record, _| {
+            bar.set_message(format!("loss {:.4}", record.loss));
+            bar.inc(1);
+            tokens += record.tokens;
+            broken = curve.push(point(record)).err();
+            if cancel.is_cancelled() || broken.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some(error) = broken {
+            return Err(error.into());
+        }
+        if cancel.is_cancelled() {
+            return Err(RolloutError::Interrupted.into());
+        }
+        let policy = policy.with_decoder(decoder);
+        policy.save(&files.checkpoint(name))?;
+        Ok(Trained { policy, curve: TrainingCurve { arm: name.to_owned(), records: curve.points() }, tokens })
     }
-    let trained = policy.with_decoder(decoder);
-    trained.save(&files.checkpoint(name))?;
-    Ok((trained, TrainingCurve { arm: name.to_owned(), records }, tokens))
+}
+
+/// A training curve on disk. A resumed run takes some steps a second time; the last account of each counts.
+struct Curve {
+    store: JsonlStore<CurvePoint>,
+}
+
+impl Curve {
+    fn open(directory: &Path) -> Result<Self, RolloutError> {
+        Ok(Self { store: JsonlStore::open(directory.join("curve.jsonl"))? })
+    }
+
+    fn push(&mut self, point: CurvePoint) -> Result<(), RolloutError> {
+        Ok(self.store.append(&point)?)
+    }
+
+    fn points(self) -> Vec<CurvePoint> {
+        let by_step: BTreeMap<usize, CurvePoint> =
+            self.store.into_records().into_iter().map(|point| (point.step, point)).collect();
+        by_step.into_values().collect()
+    }
 }
 
 fn point(record: &StepRecord) -> CurvePoint {

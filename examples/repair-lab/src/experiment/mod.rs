@@ -19,12 +19,12 @@ pub use settings::{Settings, SettingsError};
 use crate::environment::Lab;
 use crate::evaluate::{PerTask, evaluate};
 use crate::policy::Policy;
-use crate::report::{Phase, Report, ShownTask, TrainingCurve};
+use crate::report::{Phase, Report, ShownTask};
 use crate::results::Results;
 use crate::rollouts::{RolloutError, agent, roll_out};
 use crate::{EVALUATION_TASKS, PREFERENCE_TASKS, draw_tasks, report};
 
-use arms::{PreferenceSet, train};
+use arms::{PreferenceSet, School, Trained};
 
 /// Why an experiment has no result. What was finished is kept.
 #[derive(Debug, thiserror::Error)]
@@ -82,16 +82,16 @@ pub async fn run(
     live: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Results, ExperimentError> {
-    settings.write_or_compare(&files.settings())?;
+    settings.write_or_compare(&policy.digest()?, &files.settings())?;
     let mut experiment = Experiment { settings, files, screen, cancel, phases: Vec::new() };
     experiment.show_one_repair(policy, live).await?;
     let preferences = experiment.preferences(policy).await?;
     let mut contenders = vec![("SFT", "the starting policy".to_owned(), policy.clone())];
     let mut curves = Vec::new();
     for (name, objective) in preferences.objectives(settings) {
-        let (trained, curve) = experiment.train(name, objective, policy, &preferences)?;
-        contenders.push((name, preferences.describe(settings, name), trained));
-        curves.push(curve);
+        let trained = experiment.train(name, objective, policy, &preferences)?;
+        contenders.push((name, preferences.describe(settings, name), trained.policy));
+        curves.push(trained.curve);
     }
     let mut arms = Vec::new();
     let mut per_task: Vec<(&str, PerTask)> = Vec::new();
@@ -176,14 +176,14 @@ impl Experiment<'_> {
         objective: entropo::train::objective::Objective,
         policy: &Policy,
         preferences: &PreferenceSet,
-    ) -> Result<(Policy, TrainingCurve), ExperimentError> {
+    ) -> Result<Trained, ExperimentError> {
         let clock = self.screen.begin(&format!("training {name}"));
         let bar = self.screen.bar("updates");
-        let (trained, curve, tokens) =
-            train(name, objective, policy, preferences, self.settings, self.files, &bar, self.cancel)?;
+        let school = School { policy, preferences, settings: self.settings, files: self.files };
+        let trained = school.train(name, objective, &bar, self.cancel)?;
         bar.finish_and_clear();
-        self.phases.push(clock.end_with_rate(tokens, "training tokens"));
-        Ok((trained, curve))
+        self.phases.push(clock.end_with_rate(trained.tokens, "training tokens"));
+        Ok(trained)
     }
 
     async fn evaluation(

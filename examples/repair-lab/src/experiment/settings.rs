@@ -71,8 +71,11 @@ pub enum SettingsError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] CheckpointError),
-    /// The directory holds an experiment with other settings.
-    #[error("{path} belongs to an experiment with other settings; give another --out, or delete the directory")]
+    /// The directory holds an experiment with other settings or another starting policy.
+    #[error(
+        "{path} belongs to an experiment with other settings or another starting policy; give another --out, or \
+         delete the directory"
+    )]
     Other {
         /// The file that differs.
         path: PathBuf,
@@ -80,9 +83,11 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Writes the settings, or makes sure that those already there are the same.
-    pub(super) fn write_or_compare(&self, path: &Path) -> Result<(), SettingsError> {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
+    /// Writes the settings and the starting policy's [`digest`](crate::policy::Policy::digest), or makes sure that those
+    /// already there are the same.
+    pub(super) fn write_or_compare(&self, policy: &str, path: &Path) -> Result<(), SettingsError> {
+        let effective = serde_json::json!({ "policy": policy, "settings": self });
+        let text = format!("{effective:#}\n");
         if !path.exists() {
             return Ok(write_file(path, text.as_bytes())?);
         }

@@ -12,6 +12,7 @@ mod plots;
 mod tables;
 mod tasks;
 
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,7 @@ pub struct TrainingCurve {
 }
 
 /// One optimiser step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Its number.
     pub step: usize,
