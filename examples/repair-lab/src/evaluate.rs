@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use entropo::agent::Selector;
-use entropo::agent::select::SelectionError;
 use entropo::core::Trajectory;
 use entropo::core::stats::{
     Bootstrap, Interval, Samples, StatsError, Subsets, best_at_k, count_patches, effective_number, mean_pass_at_k,
@@ -15,24 +14,12 @@ use crate::results::{Arm, Difference};
 /// Subsets of a task's rollouts that stand for all of them in the best@k curve.
 const SUBSETS: usize = 64;
 
-/// Why rollouts cannot be counted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvaluateError {
-    /// Too few rollouts, or none.
-    #[error(transparent)]
-    Stats(#[from] StatsError),
-    /// Rollouts of one task that cannot be compared.
-    #[error(transparent)]
-    Selection(#[from] SelectionError),
-}
-
 /// One value for each task, by metric.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PerTask(BTreeMap<String, Vec<f64>>);
 
 /// Counts an arm's rollouts, `[task][rollout]`, the same number for each task.
-pub fn evaluate(name: &str, training: &str, tasks: &[Vec<Trajectory>]) -> Result<(Arm, PerTask), EvaluateError> {
+pub fn evaluate(name: &str, training: &str, tasks: &[Vec<Trajectory>]) -> Result<(Arm, PerTask), StatsError> {
     let rollouts = tasks.iter().map(Vec::len).min().unwrap_or(0);
     let selector = Selector::hybrid();
     let mut values = PerTask::default();
@@ -46,7 +33,7 @@ pub fn evaluate(name: &str, training: &str, tasks: &[Vec<Trajectory>]) -> Result
         let patches = task.iter().map(|trajectory| trajectory.outcome.patch.as_str());
         values.push("pass@1", pass_at_k(task.len(), solved, 1)?);
         values.push(&format!("pass@{rollouts}"), pass_at_k(task.len(), solved, rollouts)?);
-        values.push(&format!("best@{rollouts}"), expected_reward(&selector, task)?);
+        values.push(&format!("best@{rollouts}"), best_at(&selector, task, rollouts)?);
         values.push("patches", effective_number(count_patches(patches).into_values()));
         values.push("visible", share(&passes_visible_tests));
         values.push("finished", share(&|trajectory| trajectory.exit.is_finished()));
@@ -66,7 +53,7 @@ pub fn evaluate(name: &str, training: &str, tasks: &[Vec<Trajectory>]) -> Result
         training: training.to_owned(),
         metrics,
         pass_at: (1..=rollouts).map(|k| mean_pass_at_k(&samples, k)).collect::<Result<_, _>>()?,
-        best_at: (1..=rollouts).map(|k| best_at(&selector, tasks, k)).collect::<Result<_, _>>()?,
+        best_at: best_curve(&selector, tasks, rollouts)?,
     };
     Ok((arm, values))
 }
@@ -94,24 +81,22 @@ fn passes_visible_tests(trajectory: &Trajectory) -> bool {
     score("reproduction") >= 1.0 && score("regression") >= 1.0
 }
 
-/// The reward of what the selector submits, ties drawn at random: its expectation over the survivors.
-fn expected_reward(selector: &Selector, task: &[Trajectory]) -> Result<f64, SelectionError> {
-    let survivors = selector.survivors(&task.iter().collect::<Vec<_>>())?;
-    let solved = task.iter().filter(|trajectory| survivors.contains(&trajectory.id) && trajectory.is_solved()).count();
-    Ok(solved as f64 / survivors.len().max(1) as f64)
+/// best@k of one task under the selector, which sees what it submits for and nothing else.
+fn best_at(selector: &Selector, task: &[Trajectory], k: usize) -> Result<f64, StatsError> {
+    let rewards: Vec<f64> = task.iter().map(|trajectory| f64::from(trajectory.is_solved())).collect();
+    let select = |subset: &[usize]| {
+        let candidates: Vec<&Trajectory> = subset.iter().filter_map(|&index| task.get(index)).collect();
+        let chosen = selector.select(&candidates).ok()?.chosen?;
+        subset.iter().copied().find(|&index| task.get(index).is_some_and(|trajectory| trajectory.id == chosen))
+    };
+    Ok(best_at_k(&rewards, k, Subsets { at_most: SUBSETS, seed: k as u64 }, select)?.mean)
 }
 
-/// Mean best@k over tasks.
-fn best_at(selector: &Selector, tasks: &[Vec<Trajectory>], k: usize) -> Result<f64, EvaluateError> {
-    let mut total = 0.0;
-    for task in tasks {
-        let rewards: Vec<f64> = task.iter().map(|trajectory| f64::from(trajectory.is_solved())).collect();
-        let select = |subset: &[usize]| {
-            let candidates: Vec<&Trajectory> = subset.iter().filter_map(|&index| task.get(index)).collect();
-            let chosen = selector.select(&candidates).ok()?.chosen?;
-            subset.iter().copied().find(|&index| task.get(index).is_some_and(|trajectory| trajectory.id == chosen))
-        };
-        total += best_at_k(&rewards, k, Subsets { at_most: SUBSETS, seed: k as u64 }, select)?.mean;
-    }
-    Ok(total / tasks.len().max(1) as f64)
+/// best@k for k from 1 to `rollouts`, means over tasks.
+fn best_curve(selector: &Selector, tasks: &[Vec<Trajectory>], rollouts: usize) -> Result<Vec<f64>, StatsError> {
+    let mean = |k: usize| {
+        let total: Result<f64, StatsError> = tasks.iter().map(|task| best_at(selector, task, k)).sum();
+        Ok(total? / tasks.len().max(1) as f64)
+    };
+    (1..=rollouts).map(mean).collect()
 }

@@ -15,6 +15,9 @@ use crate::transcripts::limits;
 /// Longest reply of an agent in the lab, tokens.
 const REPLY: usize = 160;
 
+/// Rollouts at a time for each core: while some wait for their tools, others fill the batch.
+const ROLLOUTS_PER_CORE: usize = 24;
+
 /// Why there are no rollouts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -68,8 +71,8 @@ pub async fn roll_out(
     let jobs: Vec<RolloutJob> = wanted.filter(|job| !store.contains(&job.id)).collect();
     bar.set_length((tasks.len() * count) as u64);
     bar.set_position((tasks.len() * count - jobs.len()) as u64);
-    let concurrency = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get) * 12;
-    let rollouts = Rollouts::new(agent, Arc::new(Lab::new(tasks)?)).concurrency(concurrency);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let rollouts = Rollouts::new(agent, Arc::new(Lab::new(tasks)?)).concurrency(cores * ROLLOUTS_PER_CORE);
     let failure = Mutex::new(None);
     rollouts
         .run(jobs, cancel, |trajectory| {

@@ -13,7 +13,7 @@ use tokenizers::tokenizer::SplitDelimiterBehavior;
 use tokenizers::{AddedToken, TokenizerBuilder};
 
 /// The chat template's source.
-pub const CHAT_TEMPLATE: &str = include_str!("chat_template.jinja");
+pub const CHAT_TEMPLATE: &str = include_str!("../checkpoint/chat_template.jinja");
 /// Ends a turn.
 pub const END_OF_TURN: &str = "<|im_end|>";
 

@@ -47,6 +47,9 @@ pub enum TrainError {
         /// What it takes.
         wanted: &'static str,
     },
+    /// Reference log-probabilities of something else.
+    #[error("the reference's log-probabilities are of other weights, sequences or masks; compute them from this start")]
+    OtherReference,
     /// A saved state of another run.
     #[error("{path}: {reason}; delete the directory to start anew, or give the settings it was made with")]
     OtherRun {

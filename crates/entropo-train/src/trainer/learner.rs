@@ -15,6 +15,9 @@ use crate::decoder::Decoder;
 use crate::logprob::{action_logprobs, sums};
 use crate::objective::Metrics;
 
+/// Attention takes memory with the square of the length, so a sequence longer than this counts for several.
+pub const MICRO_TOKENS: usize = 512;
+
 /// A decoder that is being trained.
 pub struct Learner {
     decoder: Decoder,
@@ -50,7 +53,8 @@ pub struct StepOutcome {
 }
 
 impl Learner {
-    /// Trains `decoder`, whose parameters must be on an autodiff device. `micro_batch` is how many sequences are
+    /// Trains `decoder`, whose parameters must be on an autodiff device. `micro_batch` is how many sequences of up to
+    /// [`MICRO_TOKENS`] tokens, or as many tokens in fewer longer ones, are
     /// differentiated at a time: less memory for a second forward pass. The result does not depend on it but for
     /// rounding.
     pub fn new(decoder: Decoder, config: &OptimizerConfig, device: &Device, micro_batch: usize) -> Self {
@@ -82,7 +86,8 @@ impl Learner {
     ) -> Result<StepOutcome, TrainError> {
         let judgement;
         let gradients;
-        if sequences.len() <= self.micro_batch {
+        let parts = parts(sequences, self.micro_batch);
+        if parts.len() <= 1 {
             let batch = Batch::new(sequences, &self.device);
             let logprobs = action_logprobs(&self.decoder, &batch);
             judgement = checked(judge(&sums(&batch, &host(&logprobs)))?)?;
@@ -90,10 +95,13 @@ impl Learner {
         } else {
             judgement = checked(judge(&self.log_probs(sequences))?)?;
             let mut total = GradientsParams::new();
-            for (part, weights) in sequences.chunks(self.micro_batch).zip(judgement.weights.chunks(self.micro_batch)) {
+            let mut weights = judgement.weights.as_slice();
+            for part in parts {
+                let (of_part, rest) = weights.split_at(part.len().min(weights.len()));
+                weights = rest;
                 let batch = Batch::new(part, &self.device);
                 let logprobs = action_logprobs(&self.decoder, &batch);
-                accumulate(&self.decoder, &mut total, self.differentiate(&batch, logprobs, weights));
+                accumulate(&self.decoder, &mut total, self.differentiate(&batch, logprobs, of_part));
             }
             gradients = total;
         }
@@ -126,16 +134,35 @@ impl Learner {
     }
 }
 
-/// Summed log-probabilities under a decoder without gradients, `[sequence]`.
+/// Summed log-probabilities under a decoder without gradients, `[sequence]`; `micro_batch` as in [`Learner::new`].
 pub fn frozen_sums(decoder: &Decoder, sequences: &[&Sequence], micro_batch: usize) -> Vec<f64> {
     let device = decoder.device();
-    let parts = sequences.chunks(micro_batch.max(1));
+    let parts = parts(sequences, micro_batch).into_iter();
     parts
         .flat_map(|part| {
             let batch = Batch::new(part, &device);
             sums(&batch, &host(&action_logprobs(decoder, &batch)))
         })
         .collect()
+}
+
+/// Cuts a batch into parts of at most `micro_batch` sequences and, padding included, `micro_batch * MICRO_TOKENS` tokens;
+/// a single sequence may be longer.
+fn parts<'a, 'b>(sequences: &'a [&'b Sequence], micro_batch: usize) -> Vec<&'a [&'b Sequence]> {
+    let micro_batch = micro_batch.max(1);
+    let mut parts = Vec::new();
+    let mut rest = sequences;
+    while !rest.is_empty() {
+        let mut longest = 0;
+        let fitting = rest.iter().enumerate().take(micro_batch).take_while(|(index, sequence)| {
+            longest = longest.max(sequence.ids().len());
+            (index + 1) * longest <= micro_batch * MICRO_TOKENS
+        });
+        let (part, left) = rest.split_at(fitting.count().max(1));
+        parts.push(part);
+        rest = left;
+    }
+    parts
 }
 
 fn host(values: &Tensor<1>) -> Vec<f32> {
@@ -147,5 +174,23 @@ fn checked(judgement: Judgement) -> Result<Judgement, TrainError> {
         Ok(judgement)
     } else {
         Err(TrainError::NotFinite { what: "loss", value: judgement.loss })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_sequences_make_smaller_parts() {
+        let of_length = |tokens: usize| Sequence::new("x", vec![0; tokens], vec![true; tokens]).unwrap();
+        let sequences = [10, 500, 512, 1024, 1025, 4000].map(of_length);
+        let lengths = |micro_batch: usize| -> Vec<usize> {
+            parts(&sequences.iter().collect::<Vec<_>>(), micro_batch).iter().map(|part| part.len()).collect()
+        };
+        assert_eq!(lengths(1), [1, 1, 1, 1, 1, 1]);
+        assert_eq!(lengths(4), [3, 1, 1, 1]);
+        assert_eq!(lengths(64), [6]);
+        assert!(parts(&[], 4).is_empty());
     }
 }

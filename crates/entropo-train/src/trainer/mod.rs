@@ -13,7 +13,8 @@ mod state;
 mod training;
 
 pub use error::TrainError;
-pub use learner::{Judgement, Learner, StepOutcome, frozen_sums};
+pub use learner::{Judgement, Learner, MICRO_TOKENS, StepOutcome, frozen_sums};
 pub use optimizer::OptimizerConfig;
+pub use reference::ReferenceCache;
 pub use schedule::Schedule;
 pub use training::{StepRecord, TrainConfig, Training};

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -17,35 +18,52 @@ use crate::decoder::Decoder;
 /// Summed log-probabilities of every sequence of every example, `[example][sequence]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReferenceCache {
+pub struct ReferenceCache {
     key: String,
     sums: Vec<Vec<f64>>,
 }
 
 impl ReferenceCache {
-    /// Computes the cache, or reads it from `file` if it is there. `key` is the [`reference_key`] of both.
+    /// Computes the cache, `micro_batch` sequences at a time, or reads it from `file` if it is there.
     ///
     /// # Errors
     /// [`TrainError::OtherRun`] if the file was made from other weights, sequences or masks, or is no cache.
-    pub(super) fn of(
+    pub fn of(
         reference: &Decoder,
         examples: &[Example],
-        key: &str,
+        micro_batch: usize,
+        file: Option<&Path>,
+    ) -> Result<Self, TrainError> {
+        let reference = reference.valid();
+        let key = reference_key(&reference, examples)?;
+        Self::with_key(&reference, examples, key, micro_batch, file)
+    }
+
+    /// The same with the [`reference_key`] at hand.
+    pub(super) fn with_key(
+        reference: &Decoder,
+        examples: &[Example],
+        key: String,
         micro_batch: usize,
         file: Option<&Path>,
     ) -> Result<Self, TrainError> {
         if let Some(path) = file.filter(|path| path.exists()) {
-            return Self::read(path, key);
+            return Self::read(path, &key);
         }
         let sequences: Vec<&Sequence> = examples.iter().flat_map(Example::sequences).collect();
         let mut sums = by_length(reference, &sequences, micro_batch).into_iter();
         let per_example = examples.iter().map(|example| sums.by_ref().take(example.sequences().count()).collect());
-        let cache = Self { key: key.to_owned(), sums: per_example.collect() };
+        let cache = Self { key, sums: per_example.collect() };
         if let Some(path) = file {
             let text = serde_json::to_string(&cache).unwrap_or_default();
             write_file(path, text.as_bytes())?;
         }
         Ok(cache)
+    }
+
+    /// Whether it was made for this key.
+    pub(super) fn is_of(&self, key: &str) -> bool {
+        self.key == key
     }
 
     fn read(path: &Path, key: &str) -> Result<Self, TrainError> {
@@ -57,7 +75,7 @@ impl ReferenceCache {
     }
 
     /// The sums of one example's sequences; empty for an index out of range.
-    pub(super) fn get(&self, example: usize) -> &[f64] {
+    pub fn get(&self, example: usize) -> &[f64] {
         self.sums.get(example).map_or(&[], Vec::as_slice)
     }
 }

@@ -29,7 +29,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Examples (pairs count as one) in an update. Default 8.
     pub batch_size: usize,
-    /// Sequences that are differentiated at a time; less memory for a second forward pass. Default 16.
+    /// Sequences that are differentiated at a time, fewer if they are longer than [`MICRO_TOKENS`](super::MICRO_TOKENS);
+    /// less memory for a second forward pass. Default 16.
     pub micro_batch: usize,
     /// Highest learning rate. Default 1e-5.
     pub learning_rate: f64,
@@ -106,6 +107,33 @@ impl<'a> Training<'a> {
         device: &Device,
         directory: Option<PathBuf>,
     ) -> Result<Self, TrainError> {
+        Self::prepare(start, examples, config, device, directory, None)
+    }
+
+    /// Like [`new`](Self::new) with log-probabilities that were computed before, for several runs over the same examples
+    /// from the same start.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new), and [`TrainError::OtherReference`] if they are of other weights, sequences or masks.
+    pub fn with_reference(
+        start: &Decoder,
+        examples: &'a [Example],
+        reference: &ReferenceCache,
+        config: TrainConfig,
+        device: &Device,
+        directory: Option<PathBuf>,
+    ) -> Result<Self, TrainError> {
+        Self::prepare(start, examples, config, device, directory, Some(reference))
+    }
+
+    fn prepare(
+        start: &Decoder,
+        examples: &'a [Example],
+        config: TrainConfig,
+        device: &Device,
+        directory: Option<PathBuf>,
+        known: Option<&ReferenceCache>,
+    ) -> Result<Self, TrainError> {
         if examples.is_empty() {
             return Err(TrainError::Empty);
         }
@@ -133,10 +161,12 @@ impl<'a> Training<'a> {
             None => None,
         };
         // Only now: a refused state must leave the directory as it was.
-        let cache = judge
-            .needs_reference()
-            .then(|| ReferenceCache::of(&reference, examples, &key, config.micro_batch, file.as_deref()))
-            .transpose()?;
+        let cache = match known {
+            _ if !judge.needs_reference() => None,
+            Some(known) if known.is_of(&key) => Some(known.clone()),
+            Some(_) => return Err(TrainError::OtherReference),
+            None => Some(ReferenceCache::with_key(&reference, examples, key, config.micro_batch, file.as_deref())?),
+        };
         let (learner, progress) = match resumed {
             Some(resumed) => resumed,
             None => {

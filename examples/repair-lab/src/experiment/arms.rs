@@ -7,9 +7,10 @@ use std::path::Path;
 use entropo::agent::CancellationToken;
 use entropo::core::preference::build_pairs;
 use entropo::core::{JsonlStore, PreferenceRules, Trajectory};
+use entropo::train::checkpoint::CheckpointError;
 use entropo::train::data::{Example, Sequence};
 use entropo::train::objective::{Dpo, EntropoDpo, Objective};
-use entropo::train::trainer::{StepRecord, TrainConfig, Training, frozen_sums};
+use entropo::train::trainer::{ReferenceCache, StepRecord, TrainConfig, Training};
 use indicatif::ProgressBar;
 
 use super::{ExperimentError, Files, Settings, device};
@@ -21,9 +22,13 @@ use crate::rollouts::RolloutError;
 /// Fewer pairs are not worth an update.
 const FEWEST_PAIRS: usize = 4;
 
+/// Sequences that are differentiated at a time.
+const MICRO_BATCH: usize = 8;
+
 /// The pairs, and what is known about them.
 pub(super) struct PreferenceSet {
-    pub(super) examples: Vec<Example>,
+    examples: Vec<Example>,
+    reference: ReferenceCache,
     pub(super) summary: Preferences,
 }
 
@@ -33,6 +38,7 @@ impl PreferenceSet {
         policy: &Policy,
         trajectories: &[Trajectory],
         settings: &Settings,
+        files: &Files,
     ) -> Result<Self, ExperimentError> {
         let rules = PreferenceRules::default().with_pairs_per_task(settings.pairs_per_task).with_seed(settings.seed);
         let data = build_pairs(trajectories, &rules);
@@ -48,15 +54,17 @@ impl PreferenceSet {
         if examples.len() < FEWEST_PAIRS {
             return Err(ExperimentError::TooFewPairs { found: examples.len(), needed: FEWEST_PAIRS });
         }
+        let file = files.training("reference.json");
+        let reference = ReferenceCache::of(policy.decoder(), &examples, MICRO_BATCH, Some(&file))?;
         let tasks = trajectories.iter().map(|trajectory| &trajectory.id.task).collect::<BTreeSet<_>>();
         let summary = Preferences {
             tasks: tasks.len(),
             rollouts: trajectories.len(),
             pairs: examples.len(),
             dropped: data.dropped.iter().map(|(reason, count)| (reason.to_string(), count)).collect(),
-            reference_gap_sd: reference_gap_sd(policy, &examples),
+            reference_gap_sd: reference_gap_sd(&reference, examples.len()),
         };
-        Ok(Self { examples, summary })
+        Ok(Self { examples, reference, summary })
     }
 
     /// The entropy coefficient that gives the settings' `kappa` on these pairs.
@@ -83,11 +91,9 @@ impl PreferenceSet {
 }
 
 /// Standard deviation of `log pi_ref(chosen) - log pi_ref(rejected)`, nats.
-fn reference_gap_sd(policy: &Policy, examples: &[Example]) -> f64 {
-    use entropo::train::burn::module::Module;
-    let sequences: Vec<&Sequence> = examples.iter().flat_map(Example::sequences).collect();
-    let sums = frozen_sums(&policy.decoder().valid(), &sequences, 16);
-    let gaps: Vec<f64> = sums.as_chunks::<2>().0.iter().map(|[chosen, rejected]| chosen - rejected).collect();
+fn reference_gap_sd(reference: &ReferenceCache, pairs: usize) -> f64 {
+    let gap = |sums: &[f64]| sums.as_chunks::<2>().0.iter().map(|[chosen, rejected]| chosen - rejected).sum::<f64>();
+    let gaps: Vec<f64> = (0..pairs).map(|pair| gap(reference.get(pair))).collect();
     let mean = gaps.iter().sum::<f64>() / gaps.len().max(1) as f64;
     (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len().max(1) as f64).sqrt()
 }
@@ -121,15 +127,17 @@ impl School<'_> {
             objective,
             epochs: settings.epochs,
             batch_size: settings.batch_size,
-            micro_batch: 2 * settings.batch_size,
+            micro_batch: MICRO_BATCH,
             learning_rate: settings.learning_rate,
             seed: settings.seed,
             save_every: 10,
             ..TrainConfig::default()
         };
         let directory = files.training(name);
+        let PreferenceSet { examples, reference, .. } = preferences;
+        let start = policy.decoder();
         let training =
-            Training::new(policy.decoder(), &preferences.examples, config, &device(), Some(directory.clone()))?;
+            Training::with_reference(start, examples, reference, config, &device(), Some(directory.clone()))?;
         bar.set_length(training.steps() as u64);
         bar.set_position(training.done() as u64);
         let mut curve = Curve::open(&directory)?;
@@ -160,8 +168,10 @@ struct Curve {
 }
 
 impl Curve {
-    fn open(directory: &Path) -> Result<Self, RolloutError> {
-        Ok(Self { store: JsonlStore::open(directory.join("curve.jsonl"))? })
+    fn open(directory: &Path) -> Result<Self, ExperimentError> {
+        let made = std::fs::create_dir_all(directory);
+        made.map_err(|source| CheckpointError::File { path: directory.to_owned(), source })?;
+        Ok(Self { store: JsonlStore::open(directory.join("curve.jsonl")).map_err(RolloutError::from)? })
     }
 
     fn push(&mut self, point: CurvePoint) -> Result<(), RolloutError> {

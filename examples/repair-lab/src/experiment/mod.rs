@@ -8,9 +8,12 @@ mod files;
 mod phases;
 mod settings;
 
-use entropo::agent::{CancellationToken, Observer, Selector, rollout_seed};
-use entropo::core::RolloutId;
+use std::sync::Arc;
+
+use entropo::agent::{CancellationToken, Environment, Observer, Selector, rollout_seed};
+use entropo::core::{RolloutId, Trajectory};
 use entropo::train::burn::tensor::Device;
+use entropo::train::objective::Objective;
 
 pub use files::Files;
 pub use phases::Screen;
@@ -53,7 +56,7 @@ pub enum ExperimentError {
     Sequence(#[from] entropo::train::data::SequenceError),
     /// Rollouts cannot be counted.
     #[error(transparent)]
-    Evaluate(#[from] crate::evaluate::EvaluateError),
+    Evaluate(#[from] entropo::core::stats::StatsError),
     /// The selector cannot choose.
     #[error(transparent)]
     Selection(#[from] entropo::agent::select::SelectionError),
@@ -107,8 +110,7 @@ pub async fn run(
     for (arm, control) in [("EntroPO", "M-DPO"), ("EntroPO", "SFT"), ("M-DPO", "SFT")] {
         let values = |wanted: &str| per_task.iter().find(|(name, _)| *name == wanted).map(|(_, values)| values);
         if let (Some(left), Some(right)) = (values(arm), values(control)) {
-            let found = left.minus(right, (arm, control)).map_err(crate::evaluate::EvaluateError::from)?;
-            differences.extend(found);
+            differences.extend(left.minus(right, (arm, control))?);
         }
     }
     let results = Results {
@@ -136,11 +138,10 @@ struct Experiment<'a> {
 impl Experiment<'_> {
     /// One repair for the eye; nothing depends on it.
     async fn show_one_repair(&mut self, policy: &Policy, live: &dyn Observer) -> Result<(), ExperimentError> {
-        use entropo::agent::Environment;
         let clock = self.screen.begin("one repair, live");
         let tasks = draw_tasks(EVALUATION_TASKS, self.settings.seed, 1, &self.settings.difficulty).await?;
         let lab = Lab::new(&tasks)?;
-        let model = std::sync::Arc::new(policy.serve("SFT", self.settings.engine())?);
+        let model = Arc::new(policy.serve("SFT", self.settings.engine())?);
         for task in &tasks {
             let id = RolloutId::new(&task.id, 0);
             let seed = rollout_seed(self.settings.evaluation_seed(), &id);
@@ -156,7 +157,7 @@ impl Experiment<'_> {
         let clock = self.screen.begin("rollouts for preferences");
         let count = settings.training_tasks;
         let tasks = draw_tasks(PREFERENCE_TASKS, settings.seed, count, &settings.difficulty).await?;
-        let model = std::sync::Arc::new(policy.serve("SFT", settings.engine())?);
+        let model = Arc::new(policy.serve("SFT", settings.engine())?);
         let bar = self.screen.bar("rollouts");
         let store = self.files.rollouts("preferences");
         let seed = settings.seed.wrapping_mul(2);
@@ -165,7 +166,7 @@ impl Experiment<'_> {
         self.phases.push(clock.end(phases::rollout_note(&made)));
 
         let clock = self.screen.begin("preference pairs");
-        let set = PreferenceSet::new(policy, &made.concat(), settings)?;
+        let set = PreferenceSet::new(policy, &made.concat(), settings, self.files)?;
         self.phases.push(clock.end(format!("{} pairs", set.summary.pairs)));
         Ok(set)
     }
@@ -173,7 +174,7 @@ impl Experiment<'_> {
     fn train(
         &mut self,
         name: &str,
-        objective: entropo::train::objective::Objective,
+        objective: Objective,
         policy: &Policy,
         preferences: &PreferenceSet,
     ) -> Result<Trained, ExperimentError> {
@@ -186,16 +187,12 @@ impl Experiment<'_> {
         Ok(trained)
     }
 
-    async fn evaluation(
-        &mut self,
-        name: &str,
-        policy: &Policy,
-    ) -> Result<Vec<Vec<entropo::core::Trajectory>>, ExperimentError> {
+    async fn evaluation(&mut self, name: &str, policy: &Policy) -> Result<Vec<Vec<Trajectory>>, ExperimentError> {
         let settings = self.settings;
         let clock = self.screen.begin(&format!("evaluating {name}"));
         let count = settings.evaluation_tasks;
         let tasks = draw_tasks(EVALUATION_TASKS, settings.seed, count, &settings.difficulty).await?;
-        let model = std::sync::Arc::new(policy.serve(name, settings.engine())?);
+        let model = Arc::new(policy.serve(name, settings.engine())?);
         let bar = self.screen.bar("rollouts");
         let store = self.files.rollouts(name);
         let seed = settings.evaluation_seed();
@@ -206,11 +203,7 @@ impl Experiment<'_> {
     }
 
     /// The first tasks of an arm, with the selector's reasons.
-    fn worth_showing(
-        &self,
-        arm: &str,
-        tasks: &[Vec<entropo::core::Trajectory>],
-    ) -> Result<Vec<ShownTask>, ExperimentError> {
+    fn worth_showing(&self, arm: &str, tasks: &[Vec<Trajectory>]) -> Result<Vec<ShownTask>, ExperimentError> {
         let selector = Selector::hybrid();
         let shown = tasks.iter().take(self.settings.shown_tasks).map(|task| {
             let selection = selector.select(&task.iter().collect::<Vec<_>>())?;

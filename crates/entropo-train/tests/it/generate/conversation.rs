@@ -25,7 +25,7 @@ use super::{host, shaken};
 use crate::fixtures::{bytes, root};
 use crate::support::{assert_all_within, config};
 
-const TEMPLATE: &str = include_str!("../../../../../examples/repair-lab/src/chat_template.jinja");
+const TEMPLATE: &str = include_str!("../../../../../examples/repair-lab/checkpoint/chat_template.jinja");
 const IM_START: u32 = 472;
 const IM_END: u32 = 473;
 /// Turns in which the agent looks before it is done.
