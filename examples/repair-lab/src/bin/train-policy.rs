@@ -1,9 +1,11 @@
 //! Makes the repair lab's checkpoint again: teacher transcripts, tokenizer, supervised training.
 //!
-//! `cargo run --release -p repair-lab --bin train-policy -- --out policy` takes about an hour on two cores; interrupted,
-//! the same command goes on where it was.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+//! `RAYON_NUM_THREADS=1 cargo run --release -p repair-lab --bin train-policy -- --out policy` made the embedded checkpoint
+//! in half an hour on one core; interrupted, the same command goes on where it was. The number of threads is part of the
+//! recipe: it changes the order of sums, and so the last bits.
+#![allow(clippy::print_stdout)]
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use repair_lab::TRAINING_TASKS;
 use repair_lab::task::{Difficulty, generate};
 use repair_lab::transcripts::{encode, texts, transcribe};
 use repair_lab::vocabulary::{CHAT_TEMPLATE, END_OF_TURN, chat_format, learn_tokenizer, tokenizer_config};
+use tokio::task::JoinSet;
 
 /// Trains the repair lab's policy from scratch on the teacher's transcripts.
 #[derive(Parser, Debug)]
@@ -76,15 +79,14 @@ fn main() -> Result<(), Failure> {
     train(&arguments, &format, &examples)
 }
 
-/// Lets the teacher work, two tasks at a time, and keeps what it finished. Deterministic and quick, so not stored.
+/// Lets the teacher work, a few tasks at a time, and keeps what it finished. Deterministic and quick, so not stored.
 async fn transcripts(arguments: &Arguments) -> Result<Vec<(Trajectory, Vec<ToolSpec>)>, Failure> {
     let difficulty = arguments.difficulty.clone();
     let bar = bar(arguments.transcripts, "transcripts")?;
     let base = TRAINING_TASKS + arguments.seed * (1 << 20);
-    let mut finished = Vec::with_capacity(arguments.transcripts);
-    let mut running = tokio::task::JoinSet::new();
+    let mut running = JoinSet::new();
     let mut queued = 0;
-    let mut done = std::collections::BTreeMap::new();
+    let mut done = BTreeMap::new();
     while done.len() < arguments.transcripts {
         while queued < arguments.transcripts && running.len() < 4 {
             let (seed, difficulty) = (base + queued as u64, difficulty.clone());
@@ -102,7 +104,7 @@ async fn transcripts(arguments: &Arguments) -> Result<Vec<(Trajectory, Vec<ToolS
     }
     bar.finish();
     let all = done.len();
-    finished.extend(done.into_values().filter(|(trajectory, _)| trajectory.exit.is_finished()));
+    let finished: Vec<_> = done.into_values().filter(|(trajectory, _)| trajectory.exit.is_finished()).collect();
     let solved = finished.iter().filter(|(trajectory, _)| trajectory.is_solved()).count();
     let visible = finished.iter().filter(|(t, _)| t.outcome.scores.get("reproduction") == Some(&1.0)).count();
     println!("teacher: {} of {all} finished, {visible} pass the visible tests, {solved} solved", finished.len());
@@ -139,7 +141,7 @@ fn train(arguments: &Arguments, format: &ChatFormat, examples: &[Example]) -> Re
         objective: Objective::Sft(Sft::default()),
         epochs: arguments.epochs,
         batch_size: arguments.batch_size,
-        micro_batch: arguments.batch_size,
+        micro_batch: 4 * arguments.batch_size, // never in parts: the transcripts are short
         learning_rate: arguments.learning_rate,
         schedule: Schedule::Cosine { warmup: 0.02 },
         optimizer: OptimizerConfig { betas: (0.9, 0.98), weight_decay: 0.05, ..OptimizerConfig::default() },

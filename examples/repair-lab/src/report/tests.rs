@@ -157,11 +157,3 @@ fn it_is_written_or_the_path_is_told() {
     let error = write(&report, Path::new("/nowhere/at/all.html")).unwrap_err().to_string();
     assert!(error.starts_with("cannot write the report to /nowhere/at/all.html: "), "{error}");
 }
-
-/// Not a check: leaves the sample's page where one can look at it.
-#[test]
-#[ignore = "writes the file that ENTROPO_REPORT names"]
-fn sample_to_look_at() {
-    let path = std::env::var("ENTROPO_REPORT").unwrap();
-    std::fs::write(path, sample_page()).unwrap();
-}
