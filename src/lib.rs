@@ -92,3 +92,7 @@ pub use entropo_core as core;
 pub use entropo_tools as tools;
 #[cfg(feature = "train")]
 pub use entropo_train as train;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
