@@ -77,6 +77,8 @@ pub enum ExperimentError {
 }
 
 /// Runs the experiment, or what is left of it, in `files`.
+///
+/// Needs tokio's multi-threaded runtime, of any number of threads.
 pub async fn run(
     policy: &Policy,
     settings: &Settings,
@@ -181,7 +183,8 @@ impl Experiment<'_> {
         let clock = self.screen.begin(&format!("training {name}"));
         let bar = self.screen.bar("updates");
         let school = School { policy, preferences, settings: self.settings, files: self.files };
-        let trained = school.train(name, objective, &bar, self.cancel)?;
+        // Computes for minutes: the runtime must stay free to notice an interruption, on a single core too.
+        let trained = tokio::task::block_in_place(|| school.train(name, objective, &bar, self.cancel))?;
         bar.finish_and_clear();
         self.phases.push(clock.end_with_rate(trained.tokens, "training tokens"));
         Ok(trained)
