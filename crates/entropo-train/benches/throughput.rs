@@ -15,19 +15,12 @@ use entropo_train::trainer::{Judgement, Learner, OptimizerConfig};
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
-    let config = DecoderConfig {
-        vocab_size: 768,
-        hidden_size: 128,
-        intermediate_size: 320,
-        num_hidden_layers: 4,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
-        max_position_embeddings: 1024,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        tie_word_embeddings: true,
-        eos_token_ids: Vec::new(),
-    };
+    let config = DecoderConfig::from_json(
+        r#"{"model_type": "qwen2", "vocab_size": 768, "hidden_size": 128, "intermediate_size": 320,
+            "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "max_position_embeddings": 1024, "tie_word_embeddings": true}"#,
+        "the lab's size",
+    )?;
     for (sequences, tokens) in [(8, 340), (16, 340), (16, 256)] {
         println!("training {sequences} x {tokens}: {:.0} tokens/s", train(&config, sequences, tokens)?);
     }

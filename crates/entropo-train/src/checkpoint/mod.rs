@@ -14,7 +14,6 @@ use burn::tensor::Device;
 
 pub use error::{CheckpointError, Problem, Problems};
 pub use read::decoder_from_bytes;
-pub(crate) use read::transpose;
 pub use write::decoder_to_bytes;
 pub(crate) use write::{HostTensor, tensors_to_bytes};
 

@@ -24,7 +24,7 @@ pub fn decoder_from_bytes(
     check_shapes_before_allocating(config, &tensors, origin)?;
     let mut reader =
         Reader { tensors: &tensors, device, place: Place::default(), used: BTreeSet::new(), problems: vec![] };
-    let decoder = Decoder::new(config, 0, device).map(&mut reader);
+    let decoder = Decoder::blank(config, device).map(&mut reader);
     let Reader { used, mut problems, .. } = reader;
     let tied = |name: &str| config.tie_word_embeddings && name == "lm_head.weight";
     problems.extend(
@@ -47,11 +47,10 @@ fn check_shapes_before_allocating(
     tensors: &SafeTensors<'_>,
     origin: &str,
 ) -> Result<(), CheckpointError> {
-    let embedding = "model.embed_tokens.weight".to_owned();
-    let expected = vec![config.vocab_size, config.hidden_size];
-    let last = format!("model.layers.{}.mlp.gate_proj.weight", config.num_hidden_layers - 1);
-    let wide = vec![config.intermediate_size, config.hidden_size];
-    let problems: Vec<Problem> = [(embedding, expected), (last, wide)]
+    let embedding = ("model.embed_tokens.weight".to_owned(), vec![config.vocab_size, config.hidden_size]);
+    let last = config.layers.len().saturating_sub(1);
+    let norm = (format!("model.layers.{last}.input_layernorm.weight"), vec![config.hidden_size]);
+    let problems: Vec<Problem> = [embedding, norm]
         .into_iter()
         .filter_map(|(name, expected)| match tensors.tensor(&name) {
             Err(_) => Some(Problem::Missing(name)),
@@ -82,20 +81,15 @@ impl Reader<'_> {
         let name = self.place.name();
         let view = self.tensors.tensor(&name).map_err(|_| Problem::Missing(name.clone()))?;
         self.used.insert(name.clone());
-        let transposed = self.place.is_linear_matrix();
-        let expected: Vec<usize> = if transposed { shape.iter().rev().copied().collect() } else { shape.to_vec() };
-        if view.shape() != expected {
-            return Err(Problem::Shape { name, found: view.shape().to_vec(), expected });
+        if view.shape() != shape {
+            return Err(Problem::Shape { name, found: view.shape().to_vec(), expected: shape.to_vec() });
         }
         let values =
             widen(&view).ok_or_else(|| Problem::Type { name: name.clone(), found: view.dtype().to_string() })?;
         if values.iter().any(|value| !value.is_finite()) {
             return Err(Problem::NotFinite(name));
         }
-        Ok(match shape {
-            [input, _] if transposed => transpose(&values, *input),
-            _ => values,
-        })
+        Ok(values)
     }
 }
 
@@ -109,7 +103,7 @@ impl ModuleMapper for Reader<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let shape = param.shape().to_vec();
+        let shape = param.lazy_shape().to_vec();
         match self.values(&shape) {
             Ok(values) => Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device)),
             Err(problem) => {
@@ -133,9 +127,4 @@ fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
         }
         _ => return None,
     })
-}
-
-/// `[rows, columns]` to `[columns, rows]`, row by row, `columns` given.
-pub(crate) fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns.max(1)).copied()).collect()
 }

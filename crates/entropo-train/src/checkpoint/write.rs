@@ -6,7 +6,6 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use super::error::CheckpointError;
-use super::read::transpose;
 use crate::decoder::Decoder;
 use crate::decoder::place::Place;
 
@@ -58,12 +57,8 @@ impl ModuleVisitor for Writer {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let mut shape = param.shape().to_vec();
-        let mut values: Vec<f32> = param.val().into_data().iter::<f32>().collect();
-        if self.place.is_linear_matrix() {
-            values = transpose(&values, shape.last().copied().unwrap_or(1));
-            shape.reverse();
-        }
+        let shape = param.shape().to_vec();
+        let values: Vec<f32> = param.val().into_data().iter::<f32>().collect();
         self.tensors.push(HostTensor { name: self.place.name(), shape, values });
     }
 }

@@ -1,24 +1,35 @@
 //! The policy: a pre-norm decoder on burn, its parameters named as in Hugging Face checkpoints.
 //!
-//! [`Decoder::hidden`] gives the final hidden states and [`Decoder::head`] turns chosen rows of them into logits, so that
-//! nobody has to build `[token, vocabulary]` for positions that nothing is asked of. Sequences are padded on the right:
-//! with causal attention no real token sees padding, and no padding mask is needed.
+//! One decoder serves all families: [`DecoderConfig`] says of which parts it is composed. [`Decoder::hidden`] gives the
+//! final hidden states and [`Decoder::head`] turns chosen rows of them into logits, so that nobody has to build
+//! `[token, vocabulary]` for positions that nothing is asked of. Sequences are padded on the right: with causal attention
+//! no real token sees padding, and no padding mask is needed.
 
 pub mod attention;
 pub mod block;
 pub mod config;
+pub mod experts;
+pub mod feed_forward;
+pub(crate) mod frequencies;
 mod init;
+pub mod linear;
+pub(crate) mod lora;
+pub mod norm;
 pub(crate) mod place;
+mod precision;
 pub(crate) mod rope;
+pub(crate) mod routing;
 
 use burn::module::{Module, Param};
-use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Int, Tensor, module::embedding};
+use burn::tensor::{DType, Device, Int, Tensor, module::embedding};
 
 pub use config::{ConfigError, DecoderConfig};
 
-use block::{Block, Norm};
+use attention::{Positions, hidden_keys};
+use block::Block;
 use init::Init;
+use linear::Linear;
+use norm::Norm;
 use rope::Rotary;
 
 /// A causal language model.
@@ -46,10 +57,18 @@ struct Embedding {
 impl Decoder {
     /// A decoder with random weights; the same seed gives the same weights on every device.
     pub fn new(config: &DecoderConfig, seed: u64, device: &Device) -> Self {
-        let mut init = Init::new(seed, config, device);
+        Self::build(config, Init::random(seed, config.layers.len(), device))
+    }
+
+    /// A decoder whose parameters are about to be replaced: they take no memory until they are looked at, and are 0 then.
+    pub(crate) fn blank(config: &DecoderConfig, device: &Device) -> Self {
+        Self::build(config, Init::blank(config.layers.len(), device))
+    }
+
+    fn build(config: &DecoderConfig, mut init: Init<'_>) -> Self {
         let embed_tokens = Embedding { weight: init.embedding(config.vocab_size, config.hidden_size) };
-        let layers = (0..config.num_hidden_layers).map(|_| Block::new(config, &mut init)).collect();
-        let norm = Norm::new(config, &mut init);
+        let layers = config.layers.iter().map(|layer| Block::new(layer, config, &mut init)).collect();
+        let norm = Norm::new(config.hidden_size, config, &mut init);
         let lm_head = (!config.tie_word_embeddings).then(|| init.linear(config.hidden_size, config.vocab_size, false));
         Self { model: Body { embed_tokens, layers, norm }, lm_head, config: config.clone() }
     }
@@ -64,18 +83,42 @@ impl Decoder {
         self.model.embed_tokens.weight.device()
     }
 
+    /// The weights' precision, in which most of the computation runs.
+    pub fn dtype(&self) -> DType {
+        self.model.embed_tokens.weight.val().dtype()
+    }
+
     /// Final hidden states after the last norm: `ids` `[batch, token]` to `[batch, token, hidden]`.
     pub fn hidden(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, tokens] = ids.dims();
-        let device = ids.device();
-        let rotary = Rotary::new(tokens, self.config.head_dim(), self.config.rope_theta, &device);
-        // burn's tril_mask is true above the diagonal: exactly the keys that come after the query.
-        let future = Tensor::<2, Bool>::tril_mask([tokens, tokens], 0, &device).unsqueeze::<5>();
+        let positions = self.positions(tokens, &ids.device());
         let mut x = embedding(self.model.embed_tokens.weight.val(), ids);
-        for block in &self.model.layers {
-            x = block.forward(x, &rotary, &future);
+        if self.config.embedding_scale != 1.0 {
+            x = x.mul_scalar(self.config.embedding_scale);
+        }
+        for (block, positions) in self.model.layers.iter().zip(&positions) {
+            x = block.forward(x, positions);
         }
         self.model.norm.forward(x)
+    }
+
+    /// `[layer]`: rotations and masks, layers of one kind sharing theirs.
+    fn positions(&self, tokens: usize, device: &Device) -> Vec<Positions> {
+        let (head, dtype) = (self.config.head_dim, self.dtype());
+        let mut known: Vec<(_, Positions)> = Vec::new();
+        let of_layer = |layer: &config::LayerConfig| {
+            let kind = (layer.rope, layer.window);
+            if let Some((_, positions)) = known.iter().find(|(other, _)| *other == kind) {
+                return positions.clone();
+            }
+            let positions = Positions {
+                rotary: Rotary::new(tokens, head, &layer.rope, device, dtype),
+                hidden: hidden_keys(tokens, layer.window, device),
+            };
+            known.push((kind, positions.clone()));
+            positions
+        };
+        self.config.layers.iter().map(of_layer).collect()
     }
 
     /// Logits of chosen rows of the final hidden states: `[row, hidden]` to `[row, vocabulary]`.

@@ -1,12 +1,15 @@
-//! Rotary positions in the layout of Hugging Face checkpoints: dimension `i` turns with dimension `i + head/2`.
+//! Rotary positions in the layout of Hugging Face checkpoints: dimension `i` turns with dimension `i + dims/2`.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use super::config::RopeConfig;
+use super::frequencies::Frequencies;
 
 /// The rotation of every position of a context, made once for a batch.
 ///
 /// A head `x` at position `p` becomes `x * cos(p f) + swap(x) * sin(p f)` with `swap(x) = [-x2, x1]`. The swap is a
 /// product with a signed permutation matrix: one operation instead of two slices and a concatenation, and its gradient
-/// is one operation too.
+/// is one operation too. Dimensions that are not rotated have cosine 1 and sine 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
     cos: Tensor<4>,  // [1, 1, token, head]
@@ -14,28 +17,27 @@ pub(crate) struct Rotary {
     swap: Tensor<4>, // [1, 1, head, head]
 }
 
-/// Angular frequency of each dimension pair: `theta^(-2 i / head)` for `i` in `0..head/2`.
-pub(crate) fn frequencies(head: usize, theta: f64) -> Vec<f64> {
-    (0..head / 2).map(|i| theta.powf(-2.0 * i as f64 / head as f64)).collect()
-}
-
 impl Rotary {
     /// For positions `0..tokens` of heads of width `head`.
-    pub(crate) fn new(tokens: usize, head: usize, theta: f64, device: &Device) -> Self {
-        let frequencies = frequencies(head, theta);
-        let table = |f: fn(f64) -> f64| {
-            let angles = (0..tokens).flat_map(|p| frequencies.iter().chain(&frequencies).map(move |w| p as f64 * w));
-            let values: Vec<f32> = angles.map(|angle| f(angle) as f32).collect();
-            Tensor::from_data(TensorData::new(values, [1, 1, tokens, head]), device)
+    pub(crate) fn new(tokens: usize, head: usize, rope: &RopeConfig, device: &Device, dtype: DType) -> Self {
+        let Frequencies { per_pair, amplitude } = Frequencies::new(rope);
+        let still = head - rope.dims;
+        let tensor =
+            |values: Vec<f32>, shape: [usize; 4]| Tensor::from_data(TensorData::new(values, shape), (device, dtype));
+        let table = |f: fn(f64) -> f64, rest: f32| {
+            let rows = (0..tokens).flat_map(|position| {
+                let turned = per_pair.iter().chain(&per_pair).map(move |w| (f(position as f64 * w) * amplitude) as f32);
+                turned.chain(std::iter::repeat_n(rest, still))
+            });
+            tensor(rows.collect(), [1, 1, tokens, head])
         };
-        let half = head / 2;
+        let half = rope.dims / 2;
         let signs = (0..head * head).map(|at| match (at / head, at % head) {
-            (row, column) if row == column + half => -1.0,
-            (row, column) if row + half == column => 1.0,
+            (row, column) if row < rope.dims && row == column + half => -1.0,
+            (row, column) if column < rope.dims && row + half == column => 1.0,
             _ => 0.0f32,
         });
-        let swap = Tensor::from_data(TensorData::new(signs.collect::<Vec<_>>(), [1, 1, head, head]), device);
-        Self { cos: table(f64::cos), sin: table(f64::sin), swap }
+        Self { cos: table(f64::cos, 1.0), sin: table(f64::sin, 0.0), swap: tensor(signs.collect(), [1, 1, head, head]) }
     }
 
     /// Rotates `[batch, heads, token, head]`.

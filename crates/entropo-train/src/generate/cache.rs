@@ -29,8 +29,8 @@ pub(super) struct HeadCache {
 impl Cache {
     pub(super) fn new(config: &DecoderConfig) -> Self {
         let heads = vec![HeadCache::default(); config.num_key_value_heads];
-        let layer = LayerCache { heads, head: config.head_dim() };
-        Self { layers: vec![layer; config.num_hidden_layers], tokens: Vec::new() }
+        let layer = LayerCache { heads, head: config.head_dim };
+        Self { layers: vec![layer; config.layers.len()], tokens: Vec::new() }
     }
 
     /// The tokens that it holds keys and values of.

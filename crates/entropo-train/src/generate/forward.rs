@@ -39,7 +39,7 @@ impl HostDecoder {
             add(&mut x, &attended);
             let normed = norm(&x, &layer.mlp_norm, self.epsilon());
             let wide = gated(&layer.gate.apply(&normed, hidden), &layer.up.apply(&normed, hidden));
-            add(&mut x, &layer.down.apply(&wide, self.config.intermediate_size));
+            add(&mut x, &layer.down.apply(&wide, super::weights::wide(&self.config)));
         }
         let mut end = 0;
         let mut last = Vec::new(); // [wanted row, hidden]
@@ -54,7 +54,7 @@ impl HostDecoder {
     }
 
     fn attention(&self, layer: &Layer, index: usize, rows: &[Row], x: &[f32], work: &mut [Work<'_>]) -> Vec<f32> {
-        let (hidden, head) = (self.config.hidden_size, self.config.head_dim());
+        let (hidden, head) = (self.config.hidden_size, self.config.head_dim);
         let normed = norm(x, &layer.attention_norm, self.epsilon());
         let mut q = layer.q.apply(&normed, hidden);
         let mut k = layer.k.apply(&normed, hidden);

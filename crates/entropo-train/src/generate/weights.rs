@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::kernel::Matrix;
+use crate::decoder::frequencies::Frequencies;
 use crate::decoder::place::Place;
-use crate::decoder::rope::frequencies;
 use crate::decoder::{Decoder, DecoderConfig};
 
 /// A frozen copy of a [`Decoder`] for the [`Engine`](super::Engine).
@@ -43,14 +43,14 @@ impl HostDecoder {
         let mut tensors = tensors.values;
         let config = decoder.config().clone();
         let mut take = |name: String| tensors.remove(&name).unwrap_or_default();
-        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
-        let keys = config.num_key_value_heads * config.head_dim();
-        let layers = (0..config.num_hidden_layers)
+        let (hidden, wide) = (config.hidden_size, wide(&config));
+        let keys = config.key_size();
+        let layers = (0..config.layers.len())
             .map(|layer| {
                 let mut part = |name: &str| take(format!("model.layers.{layer}.{name}"));
                 let mut matrix = |name: &str, outputs: usize| {
                     let weights = part(&format!("{name}.weight"));
-                    Matrix::new(&weights, outputs, part(&format!("{name}.bias")))
+                    Matrix::new(&turn(&weights, outputs), outputs, part(&format!("{name}.bias")))
                 };
                 Layer {
                     q: matrix("self_attn.q_proj", hidden),
@@ -67,8 +67,8 @@ impl HostDecoder {
             .collect();
         let embedding = take("model.embed_tokens.weight".to_owned());
         let head = match take("lm_head.weight".to_owned()) {
-            tied if tied.is_empty() => crate::checkpoint::transpose(&embedding, hidden),
-            head => head,
+            tied if tied.is_empty() => turn(&embedding, config.vocab_size),
+            head => turn(&head, config.vocab_size),
         };
         let head = Matrix::new(&head, config.vocab_size, Vec::new());
         let norm = take("model.norm.weight".to_owned());
@@ -83,7 +83,7 @@ impl HostDecoder {
 }
 
 fn rotary(config: &DecoderConfig) -> Vec<Vec<(f32, f32)>> {
-    let frequencies = frequencies(config.head_dim(), config.rope_theta);
+    let frequencies = config.layers.first().map(|l| Frequencies::new(&l.rope).per_pair).unwrap_or_default();
     let at = |position: usize| {
         frequencies
             .iter()
@@ -113,4 +113,15 @@ impl ModuleVisitor for Collector {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.values.insert(self.place.name(), param.val().into_data().iter::<f32>().collect());
     }
+}
+
+pub(super) fn wide(config: &DecoderConfig) -> usize {
+    match config.layers.first().map(|l| &l.feed_forward) {
+        Some(crate::decoder::config::FeedForward::Dense(w)) => *w,
+        _ => 0,
+    }
+}
+fn turn(values: &[f32], outputs: usize) -> Vec<f32> {
+    let inputs = values.len() / outputs.max(1);
+    (0..inputs).flat_map(|c| values.iter().skip(c).step_by(inputs.max(1)).copied()).collect()
 }

@@ -10,8 +10,9 @@ use entropo_train::decoder::{ConfigError, Decoder, DecoderConfig};
 use proptest::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde_json::json;
 
-use crate::support::{config, decoder, host, ids, weights};
+use crate::support::{config, config_with, decoder, host, ids, weights};
 
 /// A tensor that can be changed before it is written.
 #[derive(Clone)]
@@ -71,7 +72,7 @@ fn what_is_saved_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("made/if/need/be");
     for tied in [true, false] {
-        let config = DecoderConfig { tie_word_embeddings: tied, eos_token_ids: vec![3, 4], ..config() };
+        let config = config_with(json!({"tie_word_embeddings": tied, "eos_token_id": [3, 4]}));
         let saved = Decoder::new(&config, 7, &Device::default());
         save(&saved, &folder).unwrap();
         let loaded = load(&folder, &Device::default()).unwrap();
@@ -185,16 +186,19 @@ fn every_problem_is_told_at_once() {
 fn a_configuration_that_contradicts_the_shapes_is_refused() {
     let bytes = decoder_to_bytes(&decoder(1)).unwrap();
     let contradictions = [
-        (DecoderConfig { vocab_size: 18, ..config() }, "model.embed_tokens.weight: shape [17, 8], expected [18, 8]"),
-        (DecoderConfig { hidden_size: 16, ..config() }, "model.embed_tokens.weight: shape [17, 8], expected [17, 16]"),
-        (DecoderConfig { intermediate_size: 16, ..config() }, "mlp.gate_proj.weight: shape [12, 8], expected [16, 8]"),
-        (DecoderConfig { num_key_value_heads: 2, ..config() }, "k_proj.weight: shape [4, 8], expected [8, 8]"),
-        (DecoderConfig { num_hidden_layers: 1, ..config() }, "unexpected: model.layers.1.mlp.up_proj.weight"),
-        (DecoderConfig { num_hidden_layers: 3, ..config() }, "missing: model.layers.2.mlp.gate_proj.weight"),
-        (DecoderConfig { tie_word_embeddings: false, ..config() }, "missing: lm_head.weight"),
+        (config_with(json!({"vocab_size": 18})), "model.embed_tokens.weight: shape [17, 8], expected [18, 8]"),
+        (config_with(json!({"hidden_size": 16})), "model.embed_tokens.weight: shape [17, 8], expected [17, 16]"),
+        (config_with(json!({"intermediate_size": 16})), "mlp.gate_proj.weight: shape [12, 8], expected [16, 8]"),
+        (config_with(json!({"num_key_value_heads": 2})), "k_proj.weight: shape [4, 8], expected [8, 8]"),
+        (config_with(json!({"num_hidden_layers": 1})), "unexpected: model.layers.1.mlp.up_proj.weight"),
+        (config_with(json!({"num_hidden_layers": 3})), "missing: model.layers.2.input_layernorm.weight"),
+        (config_with(json!({"tie_word_embeddings": false})), "missing: lm_head.weight"),
         // Must be refused before anybody allocates it.
-        (DecoderConfig { vocab_size: 1 << 31, hidden_size: 1 << 31, ..config() }, "expected [2147483648, 2147483648]"),
-        (DecoderConfig { num_hidden_layers: 1 << 31, ..config() }, "missing: model.layers.2147483647"),
+        (
+            config_with(json!({"vocab_size": 1u64 << 31, "hidden_size": 1u64 << 31})),
+            "expected [2147483648, 2147483648]",
+        ),
+        (config_with(json!({"num_hidden_layers": 1 << 16})), "missing: model.layers.65535.input_layernorm.weight"),
     ];
     for (config, expected) in contradictions {
         let (_, message) = mismatch(read(&config, &bytes));

@@ -1,10 +1,11 @@
 //! What the decoder promises beside its numbers: no look at the future, no look at padding or neighbours.
 
 use burn::tensor::Device;
-use entropo_train::decoder::{Decoder, DecoderConfig};
+use entropo_train::decoder::Decoder;
 use proptest::prelude::*;
+use serde_json::json;
 
-use crate::support::{VOCABULARY, assert_all_within, config, decoder, host, ids, weights};
+use crate::support::{VOCABULARY, assert_all_within, config_with, decoder, host, ids, weights};
 
 /// Logits of each position, `[batch * token][vocabulary]`.
 fn logits(decoder: &Decoder, rows: &[Vec<u32>]) -> Vec<Vec<f32>> {
@@ -55,7 +56,7 @@ fn every_position_reads_everything_before_it() {
 #[test]
 fn chosen_rows_of_the_head_are_rows_of_all_logits() {
     for tie_word_embeddings in [true, false] {
-        let config = DecoderConfig { tie_word_embeddings, ..config() };
+        let config = config_with(json!({"tie_word_embeddings": tie_word_embeddings}));
         let decoder = Decoder::new(&config, 5, &Device::default());
         let prompt = ids(&[vec![1, 2, 3, 4]], &Device::default());
         let hidden = decoder.hidden(prompt.clone()).reshape([4, 8]);

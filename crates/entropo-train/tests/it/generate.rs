@@ -17,6 +17,7 @@ use entropo_train::generate::{Engine, EngineConfig, EngineError, GenerateRequest
 use entropo_train::logprob::action_logprobs;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::json;
 
 use crate::support::{self, host, ids};
 
@@ -48,17 +49,16 @@ const SHAPES: [[usize; 6]; 4] =
 fn decoders() -> Vec<Decoder> {
     let decoder = |(index, shape): (usize, &[usize; 6])| {
         let &[vocab_size, hidden_size, intermediate_size, layers, heads, key_value_heads] = shape;
-        let config = DecoderConfig {
-            vocab_size,
-            hidden_size,
-            intermediate_size,
-            num_hidden_layers: layers,
-            num_attention_heads: heads,
-            num_key_value_heads: key_value_heads,
-            max_position_embeddings: CONTEXT,
-            tie_word_embeddings: index % 2 == 0,
-            ..support::config()
-        };
+        let config = support::config_with(json!({
+            "vocab_size": vocab_size,
+            "hidden_size": hidden_size,
+            "intermediate_size": intermediate_size,
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "num_key_value_heads": key_value_heads,
+            "max_position_embeddings": CONTEXT,
+            "tie_word_embeddings": index % 2 == 0,
+        }));
         shaken(&config, index as u64)
     };
     SHAPES.iter().enumerate().map(decoder).collect()

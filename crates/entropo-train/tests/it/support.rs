@@ -10,6 +10,7 @@ use entropo_train::decoder::{Decoder, DecoderConfig};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
+use serde_json::{Value, json};
 
 /// Size of the tiny decoder's vocabulary.
 pub(crate) const VOCABULARY: u32 = 17;
@@ -19,19 +20,25 @@ pub(crate) type Named = BTreeMap<String, Vec<f32>>;
 
 /// The shape of the tiny decoder: grouped heads, two layers, nothing of the same size as anything else where possible.
 pub(crate) fn config() -> DecoderConfig {
-    DecoderConfig {
-        vocab_size: VOCABULARY as usize,
-        hidden_size: 8,
-        intermediate_size: 12,
-        num_hidden_layers: 2,
-        num_attention_heads: 2,
-        num_key_value_heads: 1,
-        max_position_embeddings: 24,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        tie_word_embeddings: true,
-        eos_token_ids: vec![3],
-    }
+    config_with(json!({}))
+}
+
+/// The tiny decoder's shape with other values for some keys of its `config.json`.
+pub(crate) fn config_with(changes: Value) -> DecoderConfig {
+    let mut keys = json!({
+        "model_type": "qwen2",
+        "vocab_size": VOCABULARY,
+        "hidden_size": 8,
+        "intermediate_size": 12,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 24,
+        "tie_word_embeddings": true,
+        "eos_token_id": 3,
+    });
+    keys.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    DecoderConfig::from_json(&keys.to_string(), "the tiny decoder").unwrap()
 }
 
 /// The tiny decoder on the plain device.
@@ -88,7 +95,7 @@ pub(crate) fn weights(decoder: &Decoder) -> Named {
     tensors.iter().map(|(name, view)| (name.to_owned(), values(view.data()))).collect()
 }
 
-/// Gradients by their parameters' names in a checkpoint, in burn's layout; a parameter without one is absent.
+/// Gradients by their parameters' names in a checkpoint; 0 for trained parameters that had no part in the loss.
 pub(crate) fn gradients(decoder: &Decoder, gradients: &Gradients) -> Named {
     let mut visitor = ByName { gradients, path: Vec::new(), found: Named::new() };
     decoder.visit(&mut visitor);
@@ -97,13 +104,13 @@ pub(crate) fn gradients(decoder: &Decoder, gradients: &Gradients) -> Named {
 
 struct ByName<'a> {
     gradients: &'a Gradients,
-    path: Vec<String>,
+    path: Vec<Option<String>>,
     found: Named,
 }
 
 impl ModuleVisitor for ByName<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.push((!container_type.starts_with("Enum:")).then(|| name.to_owned()));
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
@@ -111,8 +118,11 @@ impl ModuleVisitor for ByName<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad(self.gradients) {
-            self.found.insert(self.path.join("."), host(gradient));
+        let value = param.val();
+        if value.is_require_grad() {
+            let gradient = value.grad(self.gradients).map_or(vec![0.0; value.shape().num_elements()], host);
+            let name: Vec<&str> = self.path.iter().flatten().map(String::as_str).collect();
+            self.found.insert(name.join("."), gradient);
         }
     }
 }

@@ -24,6 +24,7 @@ use repair_lab::TRAINING_TASKS;
 use repair_lab::task::{Difficulty, generate};
 use repair_lab::transcripts::{encode, texts, transcribe};
 use repair_lab::vocabulary::{CHAT_TEMPLATE, END_OF_TURN, chat_format, learn_tokenizer, tokenizer_config};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 /// Trains the repair lab's policy from scratch on the teacher's transcripts.
@@ -123,19 +124,19 @@ fn vocabulary(out: &Path, transcripts: &[(Trajectory, Vec<ToolSpec>)]) -> Result
 }
 
 fn train(arguments: &Arguments, format: &ChatFormat, examples: &[Example]) -> Result<(), Failure> {
-    let config = DecoderConfig {
-        vocab_size: format.tokenizer().vocab_size(),
-        hidden_size: 128,
-        intermediate_size: 320,
-        num_hidden_layers: arguments.layers,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
-        max_position_embeddings: 1024,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        tie_word_embeddings: true,
-        eos_token_ids: format.tokenizer().token_id(END_OF_TURN).into_iter().collect(),
-    };
+    let config = json!({
+        "model_type": "qwen2",
+        "vocab_size": format.tokenizer().vocab_size(),
+        "hidden_size": 128,
+        "intermediate_size": 320,
+        "num_hidden_layers": arguments.layers,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 1024,
+        "tie_word_embeddings": true,
+        "eos_token_id": format.tokenizer().token_id(END_OF_TURN),
+    });
+    let config = DecoderConfig::from_json(&config.to_string(), "the policy's shape")?;
     let device = Device::default();
     let settings = TrainConfig {
         objective: Objective::Sft(Sft::default()),

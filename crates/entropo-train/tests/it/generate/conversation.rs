@@ -14,7 +14,7 @@ use entropo_core::{
     AssistantMessage, ExitReason, Message, Outcome, RolloutId, Segment, ToolCall, ToolSpec, Trajectory,
 };
 use entropo_train::data::{Batch, Sequence};
-use entropo_train::decoder::{Decoder, DecoderConfig};
+use entropo_train::decoder::Decoder;
 use entropo_train::generate::EngineConfig;
 use entropo_train::logprob::action_logprobs;
 use entropo_train::text::{ChatFormat, ChatTemplate, Tokenizer};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::{host, shaken};
 use crate::fixtures::{bytes, root};
-use crate::support::{assert_all_within, config};
+use crate::support::{assert_all_within, config_with};
 
 const TEMPLATE: &str = include_str!("../../../../../examples/repair-lab/checkpoint/chat_template.jinja");
 const IM_START: u32 = 472;
@@ -123,8 +123,11 @@ fn format() -> ChatFormat {
 
 /// A random decoder that ends its turns at `<|im_end|>` and, to do so soon, at every ninth word.
 fn decoder(vocab_size: usize) -> Decoder {
-    let eos_token_ids = (0..vocab_size as u32).filter(|id| id % 9 == 0).chain([IM_END]).collect();
-    shaken(&DecoderConfig { vocab_size, max_position_embeddings: 4096, eos_token_ids, ..config() }, 3)
+    let eos_token_ids: Vec<u32> = (0..vocab_size as u32).filter(|id| id % 9 == 0).chain([IM_END]).collect();
+    shaken(
+        &config_with(json!({"vocab_size": vocab_size, "max_position_embeddings": 4096, "eos_token_id": eos_token_ids})),
+        3,
+    )
 }
 
 /// One rollout, with the tokens of every reply.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use entropo_agent::StopReason;
-use entropo_train::decoder::{Decoder, DecoderConfig};
+use entropo_train::decoder::Decoder;
 use entropo_train::generate::{EngineConfig, EngineError, GenerateRequest};
+use serde_json::json;
 
 use super::{CONTEXT, all, alone, decoders, engine, one, plain, prompt, request, shaken};
-use crate::support::{config, host};
+use crate::support::{config_with, host};
 
 #[tokio::test]
 async fn a_stop_token_ends_the_reply_and_is_part_of_it() {
@@ -54,7 +55,7 @@ async fn what_cannot_be_continued_is_refused() {
 
 /// A decoder that is not done with an endless request before the test is.
 fn patient() -> Decoder {
-    shaken(&DecoderConfig { max_position_embeddings: 1 << 17, ..config() }, 1)
+    shaken(&config_with(json!({"max_position_embeddings": 1 << 17})), 1)
 }
 
 fn endless(seed: u64) -> GenerateRequest {
@@ -123,26 +124,24 @@ async fn an_engine_is_dropped_with_requests_under_way() {
     assert!(gone.upgrade().is_none());
 }
 
-/// Makes one row of the embedding not a number.
-struct Break(u32);
+/// Makes one row of the embedding, the first matrix of its shape, not a number.
+struct Break(Option<u32>);
 
 impl ModuleMapper for Break {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (shape, device) = (param.shape().to_vec(), param.device());
-        if shape != [17, 8] {
-            return param;
-        }
+        let Some(row) = self.0.take_if(|_| shape == [17, 8]) else { return param };
         let mut values = host(param.val());
-        values[8 * self.0 as usize] = f32::NAN;
+        values[8 * row as usize] = f32::NAN;
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), &device))
     }
 }
 
 #[tokio::test]
 async fn broken_weights_are_an_error_of_whoever_reads_them() {
-    let config = DecoderConfig { tie_word_embeddings: false, ..config() };
+    let config = config_with(json!({"tie_word_embeddings": false}));
     let whole = Decoder::new(&config, 1, &Device::default());
-    let broken = whole.clone().map(&mut Break(9));
+    let broken = whole.clone().map(&mut Break(Some(9)));
     let engine = engine(&broken, EngineConfig { batch: 8, kept_tokens: 1 << 16, ..plain() });
     let fine: Vec<u32> = (0..20).map(|token| token % 7).collect();
     let short = request(&fine, 0.0, 1, 0);
