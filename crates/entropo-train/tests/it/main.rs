@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod data;
 #[cfg(test)]
 mod decoder;
