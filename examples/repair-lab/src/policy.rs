@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use entropo::train::burn::tensor::Device;
-use entropo::train::checkpoint::{self, CheckpointError, decoder_from_bytes, decoder_to_bytes};
+use entropo::train::checkpoint::{self, CheckpointError, SaveOptions, decoder_from_bytes, decoder_to_bytes};
 use entropo::train::decoder::{Decoder, DecoderConfig};
 use entropo::train::generate::EngineConfig;
 use entropo::train::{LocalModel, LocalModelError};
@@ -62,7 +62,7 @@ impl Policy {
         checkpoint::write_file(&directory.join("tokenizer.json"), &self.tokenizer)?;
         checkpoint::write_file(&directory.join("tokenizer_config.json"), tokenizer_config().as_bytes())?;
         checkpoint::write_file(&directory.join("chat_template.jinja"), CHAT_TEMPLATE.as_bytes())?;
-        checkpoint::save(&self.decoder, directory)
+        checkpoint::save(&self.decoder, directory, &SaveOptions::default())
     }
 
     /// Starts an engine for it.

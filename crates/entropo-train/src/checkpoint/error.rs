@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::damage::Damage;
+use super::index::IndexError;
 use crate::decoder::ConfigError;
 
 /// Why a checkpoint cannot be read or written.
@@ -20,13 +22,36 @@ pub enum CheckpointError {
     /// `config.json` is unusable.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A directory without weights.
+    #[error("{directory}: no weights: neither model.safetensors nor model.safetensors.index.json is there")]
+    NoWeights {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A directory with weights in PyTorch's own format alone.
+    #[error(
+        "{path}: pickled PyTorch weights are not read, for reading them runs what they say; convert them with \
+         `AutoModelForCausalLM.from_pretrained(…).save_pretrained(…)` of transformers, which writes model.safetensors"
+    )]
+    Pickled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `model.safetensors.index.json` is unusable or contradicts its shards.
+    #[error("{path}: {reason}")]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong.
+        reason: IndexError,
+    },
     /// The file is no safetensors file, is cut short or contradicts itself.
-    #[error("{origin}: not a valid safetensors file: {reason}")]
+    #[error("{origin}: not a valid safetensors file: {damage}")]
     Safetensors {
         /// Where the bytes came from.
         origin: String,
-        /// The reader's words.
-        reason: String,
+        /// What is wrong.
+        damage: Damage,
     },
     /// The tensors are not those that the configuration asks for.
     #[error("{origin}: the tensors do not fit config.json:\n{problems}")]
@@ -36,9 +61,23 @@ pub enum CheckpointError {
         /// Every difference.
         problems: Problems,
     },
+    /// Weights that cannot be saved.
+    #[error("the weights cannot be saved:\n{0}")]
+    Unsaved(Problems),
+    /// The configuration to be copied beside saved weights describes another decoder.
+    #[error("{path}: describes another decoder than the one to be saved, it differs in {keys}")]
+    OtherDecoder {
+        /// The configuration.
+        path: PathBuf,
+        /// The keys whose values differ.
+        keys: String,
+    },
 }
 
-/// Every difference between a checkpoint's tensors and those that its configuration asks for, one a line.
+/// Differences that are written out; a checkpoint of another family differs in all of its thousands of tensors.
+const SHOWN: usize = 20;
+
+/// Every difference between a checkpoint's tensors and those that its configuration asks for; shown one a line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -68,11 +107,28 @@ pub enum Problem {
     },
     /// A tensor that holds NaN or infinity.
     NotFinite(String),
+    /// A tensor that holds a value too large for the type asked for.
+    Range {
+        /// The tensor.
+        name: String,
+        /// The type.
+        asked: String,
+    },
+    /// A tensor that its device does not hand out.
+    Device {
+        /// The tensor.
+        name: String,
+        /// The device's words.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        let mut lines: Vec<String> = self.0.iter().take(SHOWN).map(ToString::to_string).collect();
+        if self.0.len() > SHOWN {
+            lines.push(format!("  and {} more", self.0.len() - SHOWN));
+        }
         f.write_str(&lines.join("\n"))
     }
 }
@@ -85,6 +141,8 @@ impl fmt::Display for Problem {
             Self::Shape { name, found, expected } => write!(f, "  {name}: shape {found:?}, expected {expected:?}"),
             Self::Type { name, found } => write!(f, "  {name}: type {found}, expected F32, F16 or BF16"),
             Self::NotFinite(name) => write!(f, "  {name}: holds NaN or infinity"),
+            Self::Range { name, asked } => write!(f, "  {name}: holds values too large for {asked}"),
+            Self::Device { name, reason } => write!(f, "  {name}: cannot be read from its device: {reason}"),
         }
     }
 }

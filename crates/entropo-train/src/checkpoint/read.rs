@@ -1,99 +1,144 @@
-//! Weights from safetensors.
+//! Weights into a decoder.
 
-use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use burn::tensor::{Device, FloatDType, Tensor};
 
+use super::CONFIG;
 use super::error::{CheckpointError, Problem, Problems};
+use super::tensors::{convert, precision};
+use super::weights::{TensorSource, Weights};
+use crate::decoder::config::FeedForward;
 use crate::decoder::place::Place;
 use crate::decoder::{Decoder, DecoderConfig};
 
-/// A decoder with the weights of a safetensors file, widened to f32. Names and shapes must be exactly those that the
-/// configuration asks for; `origin` names the bytes in errors.
+/// How a checkpoint is loaded.
+#[derive(Clone, Default)]
+pub struct LoadOptions {
+    /// The type of the weights on the device; `None`: f32.
+    pub dtype: Option<FloatDType>,
+    /// Is told after each tensor how far loading is.
+    pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+}
+
+/// How far loading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Tensors that are on the device.
+    pub tensors: usize,
+    /// Tensors in all.
+    pub all_tensors: usize,
+    /// Bytes of the files that are read.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub all_bytes: u64,
+}
+
+/// Reads a checkpoint directory, its weights as f32.
+pub fn load(directory: &Path, device: &Device) -> Result<Decoder, CheckpointError> {
+    load_with(directory, device, &LoadOptions::default())
+}
+
+/// Reads a checkpoint directory: `config.json`, and `model.safetensors` or its shards.
+///
+/// Each tensor goes from its file to the device by itself, so that no more host memory is needed than for the largest
+/// one. Names and shapes must be exactly those that the configuration asks for.
+pub fn load_with(directory: &Path, device: &Device, options: &LoadOptions) -> Result<Decoder, CheckpointError> {
+    let config = DecoderConfig::from_file(&directory.join(CONFIG))?;
+    decoder_from(&config, Weights::open(directory)?, device, options)
+}
+
+/// A decoder with the weights of a safetensors file in memory, as f32; `origin` names the bytes in errors.
 pub fn decoder_from_bytes(
     config: &DecoderConfig,
     bytes: &[u8],
     origin: &str,
     device: &Device,
 ) -> Result<Decoder, CheckpointError> {
-    let tensors = SafeTensors::deserialize(bytes)
-        .map_err(|error| CheckpointError::Safetensors { origin: origin.to_owned(), reason: error.to_string() })?;
-    check_shapes_before_allocating(config, &tensors, origin)?;
-    let mut reader =
-        Reader { tensors: &tensors, device, place: Place::default(), used: BTreeSet::new(), problems: vec![] };
-    let decoder = Decoder::blank(config, device).map(&mut reader);
-    let Reader { used, mut problems, .. } = reader;
-    let tied = |name: &str| config.tie_word_embeddings && name == "lm_head.weight";
-    problems.extend(
-        tensors
-            .names()
-            .into_iter()
-            .filter(|name| !used.contains(*name) && !tied(name))
-            .map(|name| Problem::Unexpected(name.to_owned())),
-    );
-    if problems.is_empty() {
-        Ok(decoder)
-    } else {
-        Err(CheckpointError::Mismatch { origin: origin.to_owned(), problems: Problems(problems) })
-    }
+    decoder_from(config, Weights::from_bytes(bytes, origin)?, device, &LoadOptions::default())
 }
 
-/// A configuration that claims far more than the file holds must not make us allocate it.
-fn check_shapes_before_allocating(
+fn decoder_from(
     config: &DecoderConfig,
-    tensors: &SafeTensors<'_>,
-    origin: &str,
-) -> Result<(), CheckpointError> {
-    let embedding = ("model.embed_tokens.weight".to_owned(), vec![config.vocab_size, config.hidden_size]);
-    let last = config.layers.len().saturating_sub(1);
-    let norm = (format!("model.layers.{last}.input_layernorm.weight"), vec![config.hidden_size]);
-    let problems: Vec<Problem> = [embedding, norm]
-        .into_iter()
-        .filter_map(|(name, expected)| match tensors.tensor(&name) {
-            Err(_) => Some(Problem::Missing(name)),
-            Ok(view) if view.shape() != expected => {
-                Some(Problem::Shape { name, found: view.shape().to_vec(), expected })
-            }
-            Ok(_) => None,
-        })
-        .collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(CheckpointError::Mismatch { origin: origin.to_owned(), problems: Problems(problems) })
-    }
+    weights: Weights<'_>,
+    device: &Device,
+    options: &LoadOptions,
+) -> Result<Decoder, CheckpointError> {
+    let mismatch = |weights: &Weights<'_>, problems: Vec<Problem>| match problems.is_empty() {
+        true => Ok(()),
+        false => Err(CheckpointError::Mismatch { origin: weights.origin().to_owned(), problems: Problems(problems) }),
+    };
+    mismatch(&weights, exaggerations(config, &weights))?;
+    let (all_tensors, all_bytes) = weights.size(|name| !is_left(config, name));
+    let mut loader = Loader {
+        weights,
+        device,
+        options,
+        place: Place::default(),
+        done: Progress { tensors: 0, all_tensors, bytes: 0, all_bytes },
+        problems: vec![],
+    };
+    let decoder = Decoder::blank(config, device).map(&mut loader);
+    let Loader { weights, mut problems, .. } = loader;
+    problems.extend(weights.unexpected(|name| is_left(config, name)));
+    mismatch(&weights, problems)?;
+    Ok(decoder)
 }
 
-struct Reader<'a> {
-    tensors: &'a SafeTensors<'a>,
+/// Whether a tensor may be there and is not read: a head that is the embedding, layers that only predict further tokens
+/// ahead, and the frequencies that old versions of transformers stored.
+fn is_left(config: &DecoderConfig, name: &str) -> bool {
+    let layers = config.layers.len();
+    let ignored = layers..layers.saturating_add(config.ignored_layers);
+    let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()?.parse().ok());
+    let tied = config.tie_word_embeddings && name == "lm_head.weight";
+    layer.is_some_and(|layer: usize| ignored.contains(&layer)) || tied || name.ends_with(".rotary_emb.inv_freq")
+}
+
+/// A configuration that claims more than the files hold must not make anybody allocate it: a decoder with blank
+/// parameters takes memory for its layers and experts alone, so the last of them must be there.
+fn exaggerations(config: &DecoderConfig, weights: &Weights<'_>) -> Vec<Problem> {
+    let mut asked = vec![("model.embed_tokens.weight".to_owned(), [config.vocab_size, config.hidden_size])];
+    asked.extend(config.layers.iter().enumerate().map(|(layer, of_layer)| match &of_layer.feed_forward {
+        FeedForward::Dense(wide) => (format!("model.layers.{layer}.mlp.gate_proj.weight"), [*wide, config.hidden_size]),
+        FeedForward::Sparse(sparse) => {
+            let last = sparse.experts.saturating_sub(1);
+            let name = format!("model.layers.{layer}.mlp.experts.{last}.gate_proj.weight");
+            (name, [sparse.intermediate_size, config.hidden_size])
+        }
+    }));
+    asked.into_iter().filter_map(|(name, shape)| weights.check(&name, &shape).err()).collect()
+}
+
+/// Gives every parameter its values, and never looks at those that it had.
+struct Loader<'a> {
+    weights: Weights<'a>,
     device: &'a Device,
+    options: &'a LoadOptions,
     place: Place,
-    used: BTreeSet<String>,
+    done: Progress,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
-    /// The values of the current parameter in burn's layout.
-    fn values(&mut self, shape: &[usize]) -> Result<Vec<f32>, Problem> {
+impl Loader<'_> {
+    fn tensor<const D: usize>(&mut self, shape: &[usize]) -> Result<Tensor<D>, Problem> {
         let name = self.place.name();
-        let view = self.tensors.tensor(&name).map_err(|_| Problem::Missing(name.clone()))?;
-        self.used.insert(name.clone());
-        if view.shape() != shape {
-            return Err(Problem::Shape { name, found: view.shape().to_vec(), expected: shape.to_vec() });
+        let data = self.weights.take(&name, shape)?;
+        self.done.tensors += 1;
+        self.done.bytes += data.as_bytes().len() as u64;
+        let dtype = precision(&name, self.options.dtype.unwrap_or(FloatDType::F32));
+        let (data, device) = (convert(&name, data, dtype)?, self.device);
+        let tensor = device.memory_persistent_allocations(data, |data| Tensor::from_data(data, (device, dtype)));
+        if let Some(progress) = &self.options.progress {
+            progress(self.done);
         }
-        let values =
-            widen(&view).ok_or_else(|| Problem::Type { name: name.clone(), found: view.dtype().to_string() })?;
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(Problem::NotFinite(name));
-        }
-        Ok(values)
+        Ok(tensor)
     }
 }
 
-impl ModuleMapper for Reader<'_> {
+impl ModuleMapper for Loader<'_> {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.place.enter(name, container_type);
     }
@@ -103,28 +148,15 @@ impl ModuleMapper for Reader<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let shape = param.lazy_shape().to_vec();
-        match self.values(&shape) {
-            Ok(values) => Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device)),
+        match self.tensor(&param.lazy_shape()) {
+            Ok(tensor) => {
+                let id = param.id;
+                param.transform_for_load(tensor, id)
+            }
             Err(problem) => {
                 self.problems.push(problem);
                 param
             }
         }
     }
-}
-
-/// The values as f32, or nothing for a type that holds no weights.
-fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let bytes = view.data();
-    Some(match view.dtype() {
-        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        Dtype::BF16 => {
-            bytes.as_chunks::<2>().0.iter().map(|&[low, high]| f32::from_le_bytes([0, 0, low, high])).collect()
-        }
-        Dtype::F16 => {
-            bytes.as_chunks::<2>().0.iter().map(|bytes| burn::tensor::f16::from_le_bytes(*bytes).to_f32()).collect()
-        }
-        _ => return None,
-    })
 }

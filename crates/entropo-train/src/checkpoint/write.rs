@@ -1,64 +1,165 @@
-//! Weights to safetensors.
+//! Tensors to safetensors, one at a time: the header first, which names, shapes and types suffice for, then the values.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use std::io::{self, Write};
+
+use burn::tensor::{DType, FloatDType};
 use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::error::CheckpointError;
+use super::error::{CheckpointError, Problem, Problems};
+use super::tensors::{DeviceTensor, DeviceTensors, convert, precision};
 use crate::decoder::Decoder;
-use crate::decoder::place::Place;
 
-/// The decoder's weights as a safetensors file: f32, Hugging Face names and layout.
+/// The decoder's weights as a safetensors file in their own type, under Hugging Face's names and in its layout.
 pub fn decoder_to_bytes(decoder: &Decoder) -> Result<Vec<u8>, CheckpointError> {
-    let mut writer = Writer::default();
-    decoder.visit(&mut writer);
-    tensors_to_bytes(&writer.tensors)
+    tensors_to_bytes(&DeviceTensors::of(decoder), None)
 }
 
-/// A tensor on the host.
-pub(crate) struct HostTensor {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) values: Vec<f32>,
+/// A safetensors file of tensors in a type, or in each one's own.
+pub(crate) fn tensors_to_bytes(tensors: &DeviceTensors, dtype: Option<FloatDType>) -> Result<Vec<u8>, CheckpointError> {
+    let mut bytes = Vec::new();
+    match write(&mut bytes, &plan(tensors, dtype)?) {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(error.at("memory".as_ref())),
+    }
 }
 
-/// A safetensors file of f32 tensors.
-pub(crate) fn tensors_to_bytes(tensors: &[HostTensor]) -> Result<Vec<u8>, CheckpointError> {
-    let invalid = |error: safetensors::SafeTensorError| CheckpointError::Safetensors {
-        origin: "the weights to be saved".to_owned(),
-        reason: error.to_string(),
-    };
-    let bytes: Vec<Vec<u8>> =
-        tensors.iter().map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect()).collect();
-    let views = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|(tensor, bytes)| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(invalid)?;
-    let metadata = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
-    safetensors::serialize(views, Some(metadata)).map_err(invalid)
+/// A tensor as it will be stored.
+pub(super) struct Planned<'a> {
+    pub(super) name: &'a str,
+    pub(super) tensor: &'a DeviceTensor,
+    pub(super) dtype: DType,
+    stored: Dtype,
+    pub(super) bytes: usize,
 }
 
-#[derive(Default)]
-struct Writer {
-    place: Place,
-    tensors: Vec<HostTensor>,
+/// How tensors will be stored, by name.
+pub(super) fn plan(tensors: &DeviceTensors, dtype: Option<FloatDType>) -> Result<Vec<Planned<'_>>, CheckpointError> {
+    let planned = tensors.iter().map(|(name, tensor)| {
+        let dtype = dtype.map_or(tensor.dtype, |asked| precision(name, asked));
+        let stored = match dtype {
+            DType::F32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            other => return Err(Problem::Type { name: name.to_owned(), found: other.name().into() }),
+        };
+        let bytes = tensor.shape.iter().product::<usize>() * stored.bitsize() / 8;
+        Ok(Planned { name, tensor, dtype, stored, bytes })
+    });
+    let (planned, problems): (Vec<_>, Vec<_>) = planned.partition(Result::is_ok);
+    match problems.into_iter().filter_map(Result::err).collect::<Vec<_>>() {
+        problems if problems.is_empty() => Ok(planned.into_iter().flatten().collect()),
+        problems => Err(CheckpointError::Unsaved(Problems(problems))),
+    }
 }
 
-impl ModuleVisitor for Writer {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.place.enter(name, container_type);
+/// Why a file cannot be written.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    File(io::Error),
+    Tensor(Problem),
+}
+
+impl WriteError {
+    pub(super) fn at(self, path: &std::path::Path) -> CheckpointError {
+        match self {
+            Self::File(source) => CheckpointError::File { path: path.to_owned(), source },
+            Self::Tensor(problem) => CheckpointError::Unsaved(Problems(vec![problem])),
+        }
+    }
+}
+
+/// Writes a safetensors file: wide types first, so that all values are aligned, and by name among them.
+pub(super) fn write(out: &mut impl Write, tensors: &[Planned<'_>]) -> Result<(), WriteError> {
+    let mut tensors: Vec<&Planned<'_>> = tensors.iter().collect();
+    tensors.sort_by_key(|planned| (std::cmp::Reverse(planned.stored), planned.name));
+    out.write_all(&header(&tensors).map_err(WriteError::File)?).map_err(WriteError::File)?;
+    for Planned { name, tensor, dtype, bytes, .. } in tensors {
+        let data = tensor.data(name).and_then(|data| convert(name, data, *dtype)).map_err(WriteError::Tensor)?;
+        if data.as_bytes().len() != *bytes {
+            let found = data.shape().to_vec();
+            let (name, expected) = ((*name).to_owned(), tensor.shape.clone());
+            return Err(WriteError::Tensor(Problem::Shape { name, found, expected }));
+        }
+        out.write_all(data.as_bytes()).map_err(WriteError::File)?;
+    }
+    Ok(())
+}
+
+fn header(tensors: &[&Planned<'_>]) -> io::Result<Vec<u8>> {
+    let mut end = 0;
+    let infos = tensors.iter().map(|planned| {
+        let begin = end;
+        end += planned.bytes;
+        let (dtype, shape) = (planned.stored, planned.tensor.shape.clone());
+        (planned.name.to_owned(), TensorInfo { dtype, shape, data_offsets: (begin, end) })
+    });
+    let format = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+    let metadata = Metadata::new(Some(format), infos.collect()).map_err(io::Error::other)?;
+    let mut json = serde_json::to_vec(&metadata)?;
+    json.resize(json.len().next_multiple_of(size_of::<u64>()), b' ');
+    let mut header = (json.len() as u64).to_le_bytes().to_vec();
+    header.append(&mut json);
+    Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+
+    /// Takes so many bytes and no more.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.place.exit();
+    fn some() -> DeviceTensors {
+        let mut tensors = DeviceTensors::default();
+        tensors.insert("b".to_owned(), Tensor::<2>::ones([3, 5], &Device::default()));
+        tensors.insert("a".to_owned(), Tensor::<1>::ones([3], (&Device::default(), DType::BF16)));
+        tensors
     }
 
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let shape = param.shape().to_vec();
-        let values: Vec<f32> = param.val().into_data().iter::<f32>().collect();
-        self.tensors.push(HostTensor { name: self.place.name(), shape, values });
+    #[test]
+    fn a_full_disk_is_an_error_wherever_it_happens() {
+        let tensors = some();
+        let whole = tensors_to_bytes(&tensors, None).unwrap();
+        let plan = plan(&tensors, None).unwrap();
+        for room in 0..whole.len() {
+            assert!(matches!(write(&mut Full(room), &plan), Err(WriteError::File(_))), "{room}");
+        }
+        assert!(write(&mut Full(whole.len()), &plan).is_ok());
+    }
+
+    #[test]
+    fn it_is_what_the_safetensors_crate_writes() {
+        use safetensors::tensor::TensorView;
+        let (ones, brain) = (1f32.to_le_bytes().repeat(15), [0x80, 0x3F].repeat(3));
+        let views = [
+            ("b", TensorView::new(Dtype::F32, vec![3, 5], &ones).unwrap()),
+            ("a", TensorView::new(Dtype::BF16, vec![3], &brain).unwrap()),
+        ];
+        let format = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+        assert_eq!(tensors_to_bytes(&some(), None).unwrap(), safetensors::serialize(views, Some(format)).unwrap());
+    }
+
+    #[test]
+    fn values_too_large_for_f16_are_refused() {
+        let mut tensors = DeviceTensors::default();
+        tensors.insert("wide".to_owned(), Tensor::<1>::ones([2], &Device::default()) * 1e5);
+        let error = tensors_to_bytes(&tensors, Some(FloatDType::F16)).unwrap_err();
+        assert_eq!(error.to_string(), "the weights cannot be saved:\n  wide: holds values too large for F16");
+        assert!(tensors_to_bytes(&tensors, Some(FloatDType::BF16)).is_ok());
     }
 }

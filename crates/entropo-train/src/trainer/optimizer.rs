@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
-use crate::checkpoint::HostTensor;
+use crate::checkpoint::DeviceTensors;
 use crate::decoder::Decoder;
 use crate::decoder::place::Place;
 
@@ -80,20 +80,13 @@ impl Optimizer {
     }
 
     /// The moments as named tensors: `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`.
-    pub(crate) fn state(&self) -> Vec<HostTensor> {
-        let host = |name: String, tensor: &Tensor<1>| {
-            let values: Vec<f32> = tensor.to_data().iter::<f32>().collect();
-            HostTensor { name, shape: vec![values.len()], values }
-        };
-        self.moments
-            .iter()
-            .flat_map(|(name, AdamWState { momentum })| {
-                [
-                    host(format!("{name}.exp_avg"), &momentum.moment_1),
-                    host(format!("{name}.exp_avg_sq"), &momentum.moment_2),
-                ]
-            })
-            .collect()
+    pub(crate) fn state(&self) -> DeviceTensors {
+        let mut tensors = DeviceTensors::default();
+        for (name, AdamWState { momentum }) in &self.moments {
+            tensors.insert(format!("{name}.exp_avg"), momentum.moment_1.clone());
+            tensors.insert(format!("{name}.exp_avg_sq"), momentum.moment_2.clone());
+        }
+        tensors
     }
 
     /// Takes moments back, after `steps` steps.

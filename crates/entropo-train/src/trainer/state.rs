@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +31,12 @@ pub(super) struct Progress {
 /// Writes the state.
 pub(super) fn save(path: &Path, learner: &Learner, progress: &Progress) -> Result<(), TrainError> {
     let weights = decoder_to_bytes(learner.decoder())?;
-    let moments = tensors_to_bytes(&learner.optimizer.state())?;
+    let moments = tensors_to_bytes(&learner.optimizer.state(), Some(FloatDType::F32))?;
     let progress = serde_json::to_vec(progress).unwrap_or_default();
     let parts = [("model", &weights), ("optimizer", &moments), ("progress", &progress)];
     let invalid = |error: safetensors::SafeTensorError| CheckpointError::Safetensors {
         origin: path.display().to_string(),
-        reason: error.to_string(),
+        damage: error.into(),
     };
     let views = parts
         .iter()

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use clap::Parser;
 use entropo::core::{ToolSpec, Trajectory};
 use entropo::train::burn::tensor::Device;
-use entropo::train::checkpoint::{self, write_file};
+use entropo::train::checkpoint::{self, SaveOptions, write_file};
 use entropo::train::data::Example;
 use entropo::train::decoder::{Decoder, DecoderConfig};
 use entropo::train::objective::{Objective, Sft};
@@ -165,12 +165,12 @@ fn train(arguments: &Arguments, format: &ChatFormat, examples: &[Example]) -> Re
             bar.suspend(|| println!("step {} of {}: loss {nll:.4}, {speed:.0} tokens/s", record.step, record.steps));
         }
         if (record.step + 1).is_multiple_of(500) {
-            let _ = checkpoint::save(&learner.frozen(), &arguments.out.join("latest"));
+            let _ = checkpoint::save(&learner.frozen(), &arguments.out.join("latest"), &SaveOptions::default());
         }
         ControlFlow::Continue(())
     })?;
     bar.finish();
-    checkpoint::save(&policy, &arguments.out)?;
+    checkpoint::save(&policy, &arguments.out, &SaveOptions::default())?;
     println!("saved to {}", arguments.out.display());
     Ok(())
 }
