@@ -8,8 +8,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use burn::tensor::Device;
-use entropo_agent::dialect::xml::Xml;
-use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens};
+use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens, dialect};
 use entropo_core::{Message, Usage};
 
 use crate::checkpoint::{self, CheckpointError};
@@ -47,7 +46,8 @@ pub enum LocalModelError {
 }
 
 impl LocalModel {
-    /// A model that writes tool calls as [`Xml`] and stops at the configuration's end tokens.
+    /// A model that writes tool calls as its chat template does ([`dialect::of_template`]) and stops at the
+    /// configuration's end tokens.
     pub fn new(
         name: impl Into<String>,
         decoder: &Decoder,
@@ -60,7 +60,8 @@ impl LocalModel {
         }
         let stop = decoder.config().eos_token_ids.clone();
         let engine = Engine::new(HostDecoder::new(decoder), config);
-        Ok(Self { name: name.into(), engine, format, dialect: Box::new(Xml), stop })
+        let dialect = dialect::of_template(format.template().source());
+        Ok(Self { name: name.into(), engine, format, dialect, stop })
     }
 
     /// Opens a checkpoint directory: `config.json`, `model.safetensors`, `tokenizer.json` and the chat template.
@@ -72,9 +73,29 @@ impl LocalModel {
 
     /// Sets how tool calls are written.
     #[must_use]
-    pub fn dialect(mut self, dialect: impl Dialect + 'static) -> Self {
+    pub fn with_dialect(mut self, dialect: impl Dialect + 'static) -> Self {
         self.dialect = Box::new(dialect);
         self
+    }
+
+    /// What generates.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Tokenizer and chat template.
+    pub fn format(&self) -> &ChatFormat {
+        &self.format
+    }
+
+    /// How tool calls are written.
+    pub fn dialect(&self) -> &dyn Dialect {
+        self.dialect.as_ref()
+    }
+
+    /// The tokens that end a turn.
+    pub fn stop_tokens(&self) -> &[u32] {
+        &self.stop
     }
 
     /// The ids of a request's prompt.

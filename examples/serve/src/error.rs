@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use entropo::train::generate::EngineError;
+use entropo::train::text::TokenizerError;
 use serde_json::json;
 
 /// Why a request gets no answer.
@@ -66,10 +67,17 @@ impl ServeError {
             Self::Engine(EngineError::ContextFull { .. }) => {
                 ("invalid_request_error", Some("messages"), Some("context_length_exceeded"))
             }
+            Self::Engine(EngineError::Sampling { name, .. }) => ("invalid_request_error", Some(*name), None),
             Self::Engine(_) if self.status() == StatusCode::BAD_REQUEST => ("invalid_request_error", None, None),
             Self::Engine(_) | Self::Internal(_) => ("server_error", None, None),
         };
         json!({"error": {"message": self.to_string(), "type": kind, "param": parameter, "code": code}})
+    }
+}
+
+impl From<TokenizerError> for ServeError {
+    fn from(error: TokenizerError) -> Self {
+        Self::Internal(error.to_string())
     }
 }
 

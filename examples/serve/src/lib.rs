@@ -5,10 +5,12 @@
 //! their prompts have in common is computed once, and a client that hangs up frees its place at the next step.
 //!
 //! * [`protocol`]: what clients send, checked, and what they get.
-//! * [`reply`]: the tokens of one choice as they become text and tool calls.
+//! * [`reply`]: what of a reply's text can be told already.
+//! * [`choice`]: tokens that become text and tool calls.
 //! * [`completion`]: replies, whole and in pieces.
 //! * [`server`]: the handlers.
 
+pub mod choice;
 pub mod completion;
 pub mod error;
 pub mod protocol;

@@ -96,7 +96,10 @@ impl ChatCompletionRequest {
             return Err(ServeError::parameter("n", format!("`n` must be between 1 and {MOST_CHOICES}")));
         }
         if self.top_logprobs.unwrap_or(0) > MOST_TOP_LOGPROBS {
-            return Err(ServeError::parameter("top_logprobs", format!("`top_logprobs` must be at most {MOST_TOP_LOGPROBS}")));
+            return Err(ServeError::parameter(
+                "top_logprobs",
+                format!("`top_logprobs` must be at most {MOST_TOP_LOGPROBS}"),
+            ));
         }
         if self.frequency_penalty.unwrap_or(0.0) != 0.0 {
             return unsupported("frequency_penalty", "use `repetition_penalty`");
@@ -109,7 +112,9 @@ impl ChatCompletionRequest {
         }
         match self.response_format.as_ref().and_then(|format| format.get("type")).and_then(Value::as_str) {
             None | Some("text") => {}
-            Some(_) => return unsupported("response_format", "replies are free text; use a tool for structured output"),
+            Some(_) => {
+                return unsupported("response_format", "replies are free text; use a tool for structured output");
+            }
         }
         match self.tool_choice.as_ref().map(|choice| choice.as_str()) {
             None | Some(Some("auto" | "none")) => Ok(()),
@@ -182,7 +187,8 @@ fn template_message(index: usize, message: &Value) -> Result<Value, ServeError> 
     message.insert("content".to_owned(), text);
     for call in message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(arguments) = call.pointer_mut("/function/arguments")
-            && let Some(object) = arguments.as_str().and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok())
+            && let Some(object) =
+                arguments.as_str().and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok())
         {
             *arguments = Value::Object(object);
         }
@@ -247,9 +253,13 @@ mod tests {
 
     #[test]
     fn messages_without_sense_are_named_by_number() {
-        for message in [json!("hi"), json!({"content": "x"}), json!({"role": "robot", "content": "x"}),
+        for message in [
+            json!("hi"),
+            json!({"content": "x"}),
+            json!({"role": "robot", "content": "x"}),
             json!({"role": "user", "content": 5}),
-            json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]})] {
+            json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}),
+        ] {
             let error = request(json!({"messages": [{"role": "user", "content": "x"}, message]})).template_messages();
             assert!(error.unwrap_err().to_string().starts_with("message 1 "));
         }

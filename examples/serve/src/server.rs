@@ -9,12 +9,13 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use entropo::agent::ChatModel;
 use entropo::train::LocalModel;
 use entropo::train::generate::{GenerateRequest, StopRule, StopStrings};
 use entropo::train::text::{Conversation, SpecialText};
 use serde_json::{Value, json};
 
-use crate::completion::{Job, complete, stream};
+use crate::completion::{Job, Terms, complete, stream};
 use crate::error::ServeError;
 use crate::protocol::ChatCompletionRequest;
 
@@ -22,6 +23,7 @@ use crate::protocol::ChatCompletionRequest;
 const LARGEST_BODY: usize = 16 << 20;
 
 /// A model and who may use it.
+#[derive(Debug)]
 pub struct Server {
     model: LocalModel,
     key: Option<String>,
@@ -68,7 +70,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 async fn models(State(server): State<Arc<Server>>) -> Json<Value> {
     let model = &server.model;
     Json(json!({"object": "list", "data": [{
-        "id": model.model_name(),
+        "id": model.name(),
         "object": "model",
         "created": server.started,
         "owned_by": "entropo",
@@ -80,57 +82,61 @@ async fn chat_completions(
     State(server): State<Arc<Server>>,
     body: Result<Json<ChatCompletionRequest>, JsonRejection>,
 ) -> Result<Response, ServeError> {
-    let Json(request) = body.map_err(|rejection| ServeError::Request { parameter: None, message: rejection.body_text() })?;
+    let Json(request) =
+        body.map_err(|rejection| ServeError::Request { parameter: None, message: rejection.body_text() })?;
     request.check()?;
-    let job = job(&server, &request)?;
-    if request.stream.unwrap_or(false) {
-        let usage = request.stream_options.unwrap_or_default().include_usage;
-        Ok(stream(server, job, usage).into_response())
-    } else {
+    let usage = request.stream_options.unwrap_or_default().include_usage;
+    let whole = !request.stream.unwrap_or(false);
+    // Rendering and tokenising a long conversation would hold up the other connections.
+    let job = {
+        let server = Arc::clone(&server);
+        tokio::task::spawn_blocking(move || job(&server, &request)).await
+    };
+    let job = job.map_err(|panic| ServeError::Internal(panic.to_string()))??;
+    if whole {
         Ok(Json(complete(&server, job).await?).into_response())
+    } else {
+        Ok(stream(server, job, usage).into_response())
     }
 }
 
 /// Renders the prompt and hands every choice to the engine, which refuses at once what cannot be.
 fn job(server: &Arc<Server>, request: &ChatCompletionRequest) -> Result<Job, ServeError> {
     let model = &server.model;
-    if let Some(asked) = request.model.as_ref().filter(|asked| *asked != model.model_name()) {
-        return Err(ServeError::Model { asked: asked.clone(), served: model.model_name().to_owned() });
+    if let Some(asked) = request.model.as_ref().filter(|asked| *asked != model.name()) {
+        return Err(ServeError::Model { asked: asked.clone(), served: model.name().to_owned() });
     }
-    let tools = request.offered_tools();
-    let (offered, stops) = (!tools.is_empty(), request.stop_strings());
-    let conversation = Conversation::from_values(request.template_messages()?, tools).with_generation_prompt(true);
+    let (tools, stops) = (request.offered_tools(), request.stop_strings());
+    let conversation =
+        Conversation::from_values(request.template_messages()?, tools.clone()).with_generation_prompt(true);
     let encoded = model.format().encode(&conversation, SpecialText::Escape);
     let prompt = encoded.map_err(|error| ServeError::parameter("messages", error.to_string()))?.ids;
     let context = model.engine().decoder().config().max_position_embeddings;
     let sampling = request.sampling(context.saturating_sub(prompt.len()));
-    let seed = request.seed.map_or_else(nanoseconds, |seed| seed as u64);
+    let seed = request.seed.map_or_else(nanoseconds, i64::cast_unsigned);
     let streams = (0..request.choices() as u64)
         .map(|choice| {
-            let server = Arc::clone(server);
-            let decode = move |ids: &[u32]| server.model.format().tokenizer().decode(ids, false).ok();
-            let rule = (!stops.is_empty()).then(|| Box::new(StopStrings::new(stops.clone(), decode)) as Box<dyn StopRule>);
             model.engine().stream(GenerateRequest {
                 prompt: prompt.clone(),
                 sampling: sampling.clone(),
                 stop: model.stop_tokens().to_vec(),
-                rule,
+                rule: (!stops.is_empty()).then(|| stop_rule(server, &stops)),
                 top_logprobs: request.alternatives(),
                 seed: seed.wrapping_add(choice),
                 ..GenerateRequest::default()
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Job {
-        id: format!("chatcmpl-{:016x}", nanoseconds()),
-        created: seconds(),
-        prompt,
-        streams,
-        stops,
-        tools: offered,
-        logprobs: request.logprobs.unwrap_or(false),
-        token_ids: request.return_token_ids.unwrap_or(false),
-    })
+    let (logprobs, token_ids) = (request.logprobs.unwrap_or(false), request.return_token_ids.unwrap_or(false));
+    let terms = Terms { id: nanoseconds(), created: seconds(), prompt, stops, tools, logprobs, token_ids };
+    Ok(Job { terms, streams })
+}
+
+fn stop_rule(server: &Arc<Server>, stops: &[String]) -> Box<dyn StopRule> {
+    let server = Arc::clone(server);
+    Box::new(StopStrings::new(stops.to_vec(), move |ids: &[u32]| {
+        server.model.format().tokenizer().decode_known(ids).ok()
+    }))
 }
 
 fn seconds() -> u64 {

@@ -30,11 +30,13 @@ mod jinja;
 mod json;
 mod look_alike;
 mod marks;
+mod stream;
 mod template;
 mod tokenizer;
 
 pub use conversation::Conversation;
 pub use encode::{ChatFormat, EncodeError, Encoded, encode};
 pub use look_alike::LookAlikes;
+pub use stream::TextStream;
 pub use template::{ChatTemplate, Rendered, TemplateError};
 pub use tokenizer::{AddedToken, SpecialText, Tokenizer, TokenizerError};

@@ -5,7 +5,8 @@ use super::tokenizer::{Tokenizer, TokenizerError};
 /// Turns ids into text piece by piece, each piece as soon as its characters are complete.
 ///
 /// A token's text depends on what stands before it (a character may be spread over several tokens, and some decoders
-/// strip the first space), so a few tokens are always decoded again together with the new one.
+/// strip the first space), so a few tokens are always decoded again together with the new one. Ids that a padded
+/// vocabulary has and the tokenizer does not write nothing.
 #[derive(Clone, Debug, Default)]
 pub struct TextStream {
     ids: Vec<u32>,
@@ -34,7 +35,7 @@ impl TextStream {
     }
 
     fn new_text(&self, tokenizer: &Tokenizer) -> Result<String, TokenizerError> {
-        let decode = |end: usize| tokenizer.decode(self.ids.get(self.start..end).unwrap_or_default(), false);
+        let decode = |end: usize| tokenizer.decode_known(self.ids.get(self.start..end).unwrap_or_default());
         let (known, all) = (decode(self.given)?, decode(self.ids.len())?);
         Ok(all.get(known.len()..).unwrap_or_default().to_owned())
     }
@@ -58,6 +59,14 @@ mod tests {
         assert_eq!(stream.clone().finish(&tokenizer).unwrap(), "\u{FFFD}");
         assert_eq!(stream.push(&tokenizer, ids[2]).unwrap(), "é");
         assert_eq!(stream.finish(&tokenizer).unwrap(), "");
+    }
+
+    #[test]
+    fn ids_without_a_token_write_nothing() {
+        let (tokenizer, mut stream) = (bytes_tokenizer(), TextStream::default());
+        let ids = tokenizer.encode("é", SpecialText::Escape).unwrap();
+        let pieces = [ids[0], 999, ids[1]].map(|id| stream.push(&tokenizer, id).unwrap());
+        assert_eq!(pieces, ["", "", "é"]);
     }
 
     proptest! {
