@@ -1,12 +1,15 @@
 """Writes a checkpoint with the shape of a published model and random weights, as transformers saves it.
 
-  python scripts/make_checkpoint.py /tmp/checkpoints/qwen2.5-0.5b --model qwen2.5-0.5b
+  python scripts/make_checkpoint.py /tmp/checkpoints/qwen2.5-0.5b
+  python scripts/make_checkpoint.py /tmp/checkpoints/30b-layer --layers 1 \\
+      --config crates/entropo-train/tests/configs/Qwen3-Coder-30B-A3B-Instruct.json
 
 The same seed gives the same bytes. Tokenizer and chat template are copied from a small fixture; its vocabulary is
 smaller than the embedding, so a generated id may have no text.
 """
 
 import argparse
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,36 +17,32 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
-from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 FIXTURE = Path(__file__).resolve().parent.parent / "tests/fixtures/models/qwen2/checkpoint"
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json"]
 
-# As published with Qwen2.5-0.5B-Instruct.
-MODELS = {
-    "qwen2.5-0.5b": dict(
-        vocab_size=151936,
-        hidden_size=896,
-        intermediate_size=4864,
-        num_hidden_layers=24,
-        num_attention_heads=14,
-        num_key_value_heads=2,
-        max_position_embeddings=32768,
-        max_window_layers=21,
-        rms_norm_eps=1e-6,
-        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
-        tie_word_embeddings=True,
-        use_sliding_window=False,
-        bos_token_id=151643,
-        eos_token_id=151645,
-    ),
-}
+PUBLISHED = Path(__file__).resolve().parent.parent / "crates/entropo-train/tests/configs"
 
 
-def random_model(name, seed):
-    """Weights and biases normal with a deviation of 0.02; norms stay 1."""
+def shape(file, layers):
+    """The configuration in a `config.json`, cut to its first `layers` layers."""
+    values = json.loads(file.read_text())
+    if layers is not None:
+        values["num_hidden_layers"] = layers
+        values["num_nextn_predict_layers"] = 0
+        if "layer_types" in values:
+            values["layer_types"] = values["layer_types"][:layers]
+    for key in ("torch_dtype", "dtype"):
+        values.pop(key, None)
+    return AutoConfig.for_model(values.pop("model_type"), **values)
+
+
+def random_model(config, dtype, seed):
+    """Weights and biases normal with a deviation of 0.02; norms stay as they are made."""
     torch.manual_seed(seed)
-    model = Qwen2ForCausalLM(Qwen2Config(**MODELS[name]))
+    torch.set_default_dtype(dtype)
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             if not parameter_name.endswith("norm.weight"):
@@ -54,7 +53,8 @@ def random_model(name, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="a directory that does not exist yet")
-    parser.add_argument("--model", choices=sorted(MODELS), default="qwen2.5-0.5b")
+    parser.add_argument("--config", type=Path, default=PUBLISHED / "Qwen2.5-0.5B-Instruct.json", help="a config.json")
+    parser.add_argument("--layers", type=int, help="only the first ones")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="bfloat16")
     parser.add_argument("--tokenizer", type=Path, default=FIXTURE, help="directory of tokenizer and chat template")
     parser.add_argument("--seed", type=int, default=0)
@@ -63,9 +63,9 @@ def main():
     if arguments.out.exists():
         parser.error(f"{arguments.out} exists")
 
-    model = random_model(arguments.model, arguments.seed).to(getattr(torch, arguments.dtype))
-    eos = MODELS[arguments.model]["eos_token_id"]
-    model.generation_config = GenerationConfig(do_sample=False, eos_token_id=eos, pad_token_id=eos)
+    config = shape(arguments.config, arguments.layers)
+    model = random_model(config, getattr(torch, arguments.dtype), arguments.seed)
+    model.generation_config = GenerationConfig(do_sample=False, eos_token_id=config.eos_token_id)
 
     # The directory gets its name only when it is whole.
     unfinished = arguments.out.with_name(arguments.out.name + ".unfinished")
