@@ -57,7 +57,8 @@ fn train(config: &DecoderConfig, sequences: usize, tokens: usize) -> Result<f64,
 
 /// Sampled tokens per second: prompts of 200 tokens, 128 tokens each.
 async fn generate(config: &DecoderConfig, requests: usize, workers: usize) -> Result<f64, Failure> {
-    let decoder = HostDecoder::new(&Decoder::new(config, 0, &Device::default()));
+    let decoder =
+        HostDecoder::new(&Decoder::new(config, 0, &Device::default())).map_err(|problems| problems.to_string())?;
     let engine = Engine::new(decoder, EngineConfig { workers, batch: 64, ..EngineConfig::default() });
     let request = |row: usize| GenerateRequest {
         prompt: (0..200).map(|at| ((row * 31 + at * 7) % config.vocab_size) as u32).collect(),

@@ -12,7 +12,7 @@ use entropo_agent::dialect::xml::Xml;
 use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens};
 use entropo_core::{Message, Usage};
 
-use crate::checkpoint::{self, CheckpointError};
+use crate::checkpoint::{self, CheckpointError, Problems};
 use crate::decoder::Decoder;
 use crate::generate::{Engine, EngineConfig, EngineError, GenerateRequest, HostDecoder};
 use crate::text::{ChatFormat, Conversation, EncodeError, SpecialText};
@@ -33,6 +33,9 @@ pub enum LocalModelError {
     /// Weights or configuration.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A decoder whose parameters cannot be copied to the host.
+    #[error("the decoder's parameters do not fit its configuration:\n{0}")]
+    Weights(Problems),
     /// Tokenizer or template.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -59,7 +62,8 @@ impl LocalModel {
             return Err(LocalModelError::Vocabulary { tokens, rows });
         }
         let stop = decoder.config().eos_token_ids.clone();
-        let engine = Engine::new(HostDecoder::new(decoder), config);
+        let host = HostDecoder::new(decoder).map_err(LocalModelError::Weights)?;
+        let engine = Engine::new(host, config);
         Ok(Self { name: name.into(), engine, format, dialect: Box::new(Xml), stop })
     }
 

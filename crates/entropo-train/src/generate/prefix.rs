@@ -44,7 +44,8 @@ impl Prefixes {
         let (length, index) = candidates.max().filter(|&(length, _)| length >= WORTHWHILE)?;
         let context = self.contexts.get(index)?;
         if length < context.tokens().len() {
-            return Some(context.prefix(length));
+            let known = context.tokens().get(..length).unwrap_or_default();
+            return Some(Cache::from_shared(known, context.blocks().to_vec()));
         }
         self.tokens -= length;
         self.contexts.remove(index)

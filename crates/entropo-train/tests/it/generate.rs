@@ -76,7 +76,7 @@ fn plain() -> EngineConfig {
 }
 
 fn engine(decoder: &Decoder, config: EngineConfig) -> Arc<Engine> {
-    Arc::new(Engine::new(HostDecoder::new(decoder), config))
+    Arc::new(Engine::new(HostDecoder::new(decoder).unwrap(), config))
 }
 
 /// A request without stop tokens.
