@@ -7,6 +7,7 @@
 
 mod damage;
 mod error;
+mod fit;
 mod index;
 mod map;
 mod read;

@@ -17,6 +17,7 @@ mod experts;
 mod families;
 mod forward;
 mod kernel;
+mod open;
 mod prefix;
 mod sampler;
 mod weights;
