@@ -15,7 +15,7 @@ use entropo_core::{Message, Usage};
 use crate::checkpoint::{self, CheckpointError, Problems};
 use crate::decoder::Decoder;
 use crate::generate::{Engine, EngineConfig, EngineError, GenerateRequest, HostDecoder};
-use crate::text::{ChatFormat, Conversation, EncodeError, SpecialText};
+use crate::text::{ChatFormat, Conversation, EncodeError};
 
 /// A decoder with its tokenizer, chat template and way of writing tool calls.
 pub struct LocalModel {
@@ -87,7 +87,7 @@ impl LocalModel {
         let written = request.messages.iter().rposition(|message| matches!(message, Message::Assistant(_)));
         let seen = request.trace.segments().last().filter(|seen| written.is_some_and(|last| last + 1 == seen.messages));
         let Some(seen) = seen else {
-            return Ok(self.format.encode(&conversation, SpecialText::Escape)?.ids);
+            return Ok(self.format.prompt_ids(&conversation)?);
         };
         let sampled = seen.actions.last().and_then(|action| seen.ids.get(action.start..action.end)).unwrap_or_default();
         let observed = self.format.observation_ids(&conversation, sampled)?;
