@@ -113,6 +113,7 @@ impl ChatModel for LocalModel {
             stop: self.stop.clone(),
             seed: request.seed,
             cancel: request.cancel.clone(),
+            ..GenerateRequest::default()
         });
         let generated = generated.await.map_err(|error| match error {
             EngineError::Cancelled => ModelError::Cancelled,
@@ -126,7 +127,7 @@ impl ChatModel for LocalModel {
         let usage =
             Usage { prompt_tokens: prompt.len(), completion_tokens: generated.completion.len(), ..Usage::default() };
         let tokens = SampledTokens { prompt, completion: generated.completion, logprobs: generated.logprobs };
-        Ok(ChatResponse { message, format_error, stop: generated.stop, usage, tokens: Some(tokens) })
+        Ok(ChatResponse { message, format_error, stop: generated.ending.stop, usage, tokens: Some(tokens) })
     }
 }
 

@@ -7,21 +7,39 @@
 //! that not even the processor's vector width changes a bit. They are also several times faster than going through
 //! tensors token by token, and read bf16 weights as they are stored.
 //!
-//! [`HostDecoder`] holds the weights in the kernels' layout, [`Engine`] serves requests from worker threads with
-//! continuous batching, and [`LocalModel`](crate::LocalModel) is the engine behind a chat template.
+//! [`HostDecoder`] holds the weights in the kernels' layout. [`Engine`] serves requests: one thread decides what each
+//! pass of the decoder computes (continuous batching, within a budget of memory, prompts that begin alike computed once),
+//! and the cores share the pass. A reply comes as a [`TokenStream`] or as a whole; it ends by token ids, by length, or by
+//! any [`StopRule`], such as [`StopStrings`]. [`LocalModel`](crate::LocalModel) is the engine behind a chat template.
 
+mod admission;
 mod cache;
 mod engine;
+mod error;
 mod experts;
 #[cfg(test)]
+mod fake;
+#[cfg(test)]
 mod families;
+mod filter;
 mod forward;
 mod kernel;
+mod mass;
 mod open;
 mod prefix;
+mod request;
 mod sampler;
+mod scheduler;
+mod sequence;
+mod stop;
+mod stream;
 mod weights;
 
-pub use engine::{Engine, EngineConfig, EngineError, GenerateRequest, Generated};
+pub use engine::{Engine, EngineConfig};
+pub use error::EngineError;
+pub use request::{Ending, GenerateRequest, Generated, SampledToken, Streamed};
 pub use sampler::log_softmax;
+pub use scheduler::EngineStats;
+pub use stop::{StopRule, StopStrings};
+pub use stream::TokenStream;
 pub use weights::{HostDecoder, Precision};

@@ -132,7 +132,7 @@ fn decoder(vocab_size: usize) -> Decoder {
 
 /// One rollout, with the tokens of every reply.
 async fn roll_out(decoder: &Decoder, dialect: impl Dialect + 'static, seed: u64) -> (Trajectory, Vec<SampledTokens>) {
-    let engine = EngineConfig { workers: 1, ..EngineConfig::default() };
+    let engine = EngineConfig { threads: 1, ..EngineConfig::default() };
     let model = LocalModel::new("random", decoder, format(), engine).unwrap().dialect(dialect);
     let overheard = Arc::new(Overheard { model, replies: Mutex::default() });
     let sampling = Sampling { max_tokens: 24, ..Sampling::default() };
