@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use arguments::Arguments;
+pub use arguments::coerce;
 pub use toolbox::{Toolbox, ToolboxError};
 
 /// A tool with typed arguments.

@@ -5,14 +5,13 @@
 //! byte, what the policy saw and wrote.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use burn::tensor::Device;
-use entropo_agent::dialect::xml::Xml;
-use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens};
+use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens, dialect};
 use entropo_core::{Message, Usage};
 
-use crate::checkpoint::{self, CheckpointError, Problems};
+use crate::checkpoint::{CheckpointError, Problems};
 use crate::decoder::Decoder;
 use crate::generate::{Engine, EngineConfig, EngineError, GenerateRequest, HostDecoder};
 use crate::text::{ChatFormat, Conversation, EncodeError};
@@ -21,7 +20,7 @@ use crate::text::{ChatFormat, Conversation, EncodeError};
 pub struct LocalModel {
     name: String,
     engine: Engine,
-    format: ChatFormat,
+    format: Arc<ChatFormat>,
     dialect: Box<dyn Dialect>,
     stop: Vec<u32>,
 }
@@ -50,10 +49,22 @@ pub enum LocalModelError {
 }
 
 impl LocalModel {
-    /// A model that writes tool calls as [`Xml`] and stops at the configuration's end tokens.
+    /// A model that writes tool calls as its chat template does ([`dialect::of_template`]) and stops at the
+    /// configuration's end tokens. The decoder's weights are copied.
     pub fn new(
         name: impl Into<String>,
         decoder: &Decoder,
+        format: ChatFormat,
+        config: EngineConfig,
+    ) -> Result<Self, LocalModelError> {
+        let host = HostDecoder::new(decoder).map_err(LocalModelError::Weights)?;
+        Self::of_host(name, host, format, config)
+    }
+
+    /// The same of a decoder that is made for generation already.
+    pub fn of_host(
+        name: impl Into<String>,
+        decoder: HostDecoder,
         format: ChatFormat,
         config: EngineConfig,
     ) -> Result<Self, LocalModelError> {
@@ -62,23 +73,45 @@ impl LocalModel {
             return Err(LocalModelError::Vocabulary { tokens, rows });
         }
         let stop = decoder.config().eos_token_ids.clone();
-        let host = HostDecoder::new(decoder).map_err(LocalModelError::Weights)?;
-        let engine = Engine::new(host, config);
-        Ok(Self { name: name.into(), engine, format, dialect: Box::new(Xml), stop })
+        let dialect = dialect::of_template(format.template().source());
+        let engine = Engine::new(decoder, config);
+        Ok(Self { name: name.into(), engine, format: Arc::new(format), dialect, stop })
     }
 
-    /// Opens a checkpoint directory: `config.json`, `model.safetensors`, `tokenizer.json` and the chat template.
-    pub fn open(directory: &Path) -> Result<Self, LocalModelError> {
-        let decoder = checkpoint::load(directory, &Device::default())?;
+    /// Opens a checkpoint directory: `config.json`, the weights, `tokenizer.json` and the chat template. Weights are held
+    /// in the type in which they are stored.
+    pub fn open(directory: &Path, config: EngineConfig) -> Result<Self, LocalModelError> {
+        let format = ChatFormat::from_dir(directory)?;
+        let decoder = HostDecoder::open(directory)?;
         let name = directory.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy());
-        Self::new(name, &decoder, ChatFormat::from_dir(directory)?, EngineConfig::default())
+        Self::of_host(name, decoder, format, config)
     }
 
     /// Sets how tool calls are written.
     #[must_use]
-    pub fn dialect(mut self, dialect: impl Dialect + 'static) -> Self {
+    pub fn with_dialect(mut self, dialect: impl Dialect + 'static) -> Self {
         self.dialect = Box::new(dialect);
         self
+    }
+
+    /// What generates.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Tokenizer and chat template.
+    pub fn format(&self) -> &Arc<ChatFormat> {
+        &self.format
+    }
+
+    /// How tool calls are written.
+    pub fn dialect(&self) -> &dyn Dialect {
+        self.dialect.as_ref()
+    }
+
+    /// The tokens that end a turn.
+    pub fn stop_tokens(&self) -> &[u32] {
+        &self.stop
     }
 
     /// The ids of a request's prompt.

@@ -4,12 +4,20 @@
 //! on; a [`Dialect`] is that form. Reading leaves [`ToolCall::id`](entropo_core::ToolCall::id) empty: the
 //! [`Run`](crate::Run) numbers the calls of a conversation, so that ids never depend on who parsed.
 
+mod cursor;
+pub mod hermes;
 pub mod xml;
 
 use entropo_core::AssistantMessage;
 
+pub use hermes::Hermes;
+pub use xml::Xml;
+
 /// A textual form of tool calls.
 pub trait Dialect: Send + Sync {
+    /// What opens a call: text before it is told as it is written.
+    fn opening(&self) -> &'static str;
+
     /// Splits what a model wrote into free text and calls; `raw` of the message keeps the words. No call at all is no
     /// error.
     fn parse(&self, raw: &str) -> Result<AssistantMessage, FormatError>;
@@ -30,6 +38,12 @@ pub trait Dialect: Send + Sync {
     }
 }
 
+/// The dialect that a chat template teaches: that in which the `source` of the template, a Jinja text, writes calls. For a
+/// template without tools it is [`Xml`].
+pub fn of_template(source: &str) -> Box<dyn Dialect> {
+    if source.contains("<tool_call>") && !source.contains("<function=") { Box::new(Hermes) } else { Box::new(Xml) }
+}
+
 /// Why text is no call: what was found, where, and what is expected. One line, for the model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -39,5 +53,26 @@ impl FormatError {
     /// An error that reads `reason`; line breaks become spaces.
     pub fn new(reason: impl AsRef<str>) -> Self {
         Self(reason.as_ref().split('\n').map(str::trim).collect::<Vec<_>>().join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entropo_core::ToolCall;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_template_tells_its_dialect() {
+        let hermes = r#"{{ '<tool_call>\n{"name": "' + call.name + '"}\n</tool_call>' }}"#;
+        let xml = r"{{ '<tool_call>\n<function=' + call.name + '>' }}";
+        for (source, written) in
+            [(hermes, "{\"name\": \"f\""), (xml, "<function=f>"), ("{{ messages }}", "<function=f>")]
+        {
+            let call = ToolCall { id: String::new(), name: "f".to_owned(), arguments: json!({}) };
+            let message = AssistantMessage { tool_calls: vec![call], ..AssistantMessage::default() };
+            assert!(of_template(source).render(&message).contains(written), "{source}");
+        }
     }
 }

@@ -18,6 +18,7 @@
 use entropo_core::{AssistantMessage, ToolCall};
 use serde_json::{Map, Value};
 
+use super::cursor::{Cursor, render};
 use super::{Dialect, FormatError};
 
 const FORM: &str = r"<tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n</parameter>\n</function>\n</tool_call>";
@@ -27,48 +28,37 @@ const PARAMETER: &str = "<parameter=";
 const END_OF_CALL: &str = "</tool_call>";
 const END_OF_FUNCTION: &str = "</function>";
 const END_OF_PARAMETER: &str = "</parameter>";
-/// Longer finds are cut when they are quoted.
-const QUOTE_CHARS: usize = 30;
 
 /// The XML form of Qwen3-Coder; see the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Xml;
 
 impl Dialect for Xml {
+    fn opening(&self) -> &'static str {
+        CALL
+    }
+
     fn parse(&self, raw: &str) -> Result<AssistantMessage, FormatError> {
-        let mut cursor = Cursor { raw, rest: raw };
-        let content = cursor.take_until(CALL).unwrap_or(raw);
-        if let Some(tag) = [FUNCTION, PARAMETER, END_OF_CALL].into_iter().find(|tag| content.contains(tag)) {
-            return Err(FormatError::new(format!("There is a {tag} outside {CALL}; write a call as {FORM}")));
-        }
-        let mut tool_calls = Vec::new();
-        while content.len() < raw.len() && (tool_calls.is_empty() || !cursor.rest.trim().is_empty()) {
-            tool_calls.push(call(&mut cursor)?);
-        }
-        Ok(AssistantMessage { content: content.trim().to_owned(), tool_calls, raw: Some(raw.to_owned()) })
+        Cursor::new(raw, FORM).message(CALL, &[FUNCTION, PARAMETER, END_OF_CALL], call)
     }
 
     fn render(&self, message: &AssistantMessage) -> String {
-        let calls = message.tool_calls.iter().map(render_call);
-        let content = Some(message.content.trim().to_owned()).filter(|content| !content.is_empty());
-        content.into_iter().chain(calls).collect::<Vec<_>>().join("\n")
+        render(message, render_call)
     }
 }
 
 fn call(cursor: &mut Cursor<'_>) -> Result<ToolCall, FormatError> {
     cursor.expect(CALL)?;
     cursor.expect(FUNCTION)?;
-    let name = cursor.name(FUNCTION)?;
+    let name = tag_name(cursor, FUNCTION)?;
     let mut arguments = Map::new();
     while !cursor.accept(END_OF_FUNCTION) {
         if !cursor.accept(PARAMETER) {
             return Err(cursor.expected(&format!("{PARAMETER}KEY> or {END_OF_FUNCTION}")));
         }
-        let key = cursor.name(PARAMETER)?;
+        let key = tag_name(cursor, PARAMETER)?;
         let Some(value) = cursor.take_until(END_OF_PARAMETER) else {
-            return Err(FormatError::new(format!(
-                "{PARAMETER}{key}> has no {END_OF_PARAMETER}; write a call as {FORM}"
-            )));
+            return Err(cursor.error(format!("{PARAMETER}{key}> has no {END_OF_PARAMETER}")));
         };
         cursor.accept(END_OF_PARAMETER);
         let value = value.strip_prefix('\n').unwrap_or(value);
@@ -92,51 +82,14 @@ fn render_call(call: &ToolCall) -> String {
     text + END_OF_FUNCTION + "\n" + END_OF_CALL
 }
 
-/// A place in the text.
-struct Cursor<'a> {
-    raw: &'a str,
-    rest: &'a str,
-}
-
-impl<'a> Cursor<'a> {
-    /// Everything before the next `tag`, which comes next then.
-    fn take_until(&mut self, tag: &str) -> Option<&'a str> {
-        let (before, rest) = self.rest.split_at(self.rest.find(tag)?);
-        self.rest = rest;
-        Some(before)
-    }
-
-    /// Goes past `tag` if it comes next, white space aside.
-    fn accept(&mut self, tag: &str) -> bool {
-        let rest = self.rest.trim_start().strip_prefix(tag);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    fn expect(&mut self, tag: &str) -> Result<(), FormatError> {
-        if self.accept(tag) { Ok(()) } else { Err(self.expected(tag)) }
-    }
-
-    /// The rest of a tag that ends in a name and `>`.
-    fn name(&mut self, tag: &str) -> Result<String, FormatError> {
-        match self.rest.split_once('>') {
-            Some((name, rest)) if !name.trim().is_empty() && !name.contains(['\n', '<']) => {
-                self.rest = rest;
-                Ok(name.trim().to_owned())
-            }
-            _ => Err(self.expected(&format!("a name and > after {tag}"))),
+/// The rest of a tag that ends in a name and `>`.
+fn tag_name(cursor: &mut Cursor<'_>, tag: &str) -> Result<String, FormatError> {
+    match cursor.rest().split_once('>') {
+        Some((name, _)) if !name.trim().is_empty() && !name.contains(['\n', '<']) => {
+            cursor.skip(name.len() + 1);
+            Ok(name.trim().to_owned())
         }
-    }
-
-    fn expected(&self, what: &str) -> FormatError {
-        let rest = self.rest.trim_start();
-        let line = self.raw.len().checked_sub(rest.len()).and_then(|at| self.raw.get(..at));
-        let line = line.map_or(1, |before| 1 + before.matches('\n').count());
-        let found = match rest.lines().next() {
-            None => "the end of the reply".to_owned(),
-            Some(text) => format!("{:?}", text.chars().take(QUOTE_CHARS).collect::<String>()),
-        };
-        FormatError::new(format!("Line {line}: {what} is expected, found {found}; write a call as {FORM}"))
+        _ => Err(cursor.expected(&format!("a name and > after {tag}"))),
     }
 }
 

@@ -45,7 +45,7 @@ impl Arguments {
 
     /// The typed arguments, or every fault (up to a few) in one line without a full stop.
     pub(super) fn read<A: DeserializeOwned>(&self, written: &Value) -> Result<A, String> {
-        let value = self.coerce(written);
+        let value = coerce(written, &self.schema);
         let mut errors: Vec<_> = self.validator.iter_errors(&value).collect();
         if errors.is_empty() {
             return serde_json::from_value(value).map_err(|error| error.to_string());
@@ -56,21 +56,8 @@ impl Arguments {
         Err(faults.join("; "))
     }
 
-    /// `written` with strings read as what the schema wants, where they can be.
-    fn coerce(&self, written: &Value) -> Value {
-        let mut value = coerce_value(written, &self.schema, &self.schema);
-        if let (Some(arguments), Some(properties)) = (value.as_object_mut(), self.properties()) {
-            for (name, argument) in arguments {
-                if let Some(schema) = properties.get(name) {
-                    *argument = coerce_value(argument, schema, &self.schema);
-                }
-            }
-        }
-        value
-    }
-
     fn properties(&self) -> Option<&Map<String, Value>> {
-        self.schema.get("properties")?.as_object()
+        properties(&self.schema)
     }
 
     fn explain(&self, error: &ValidationError<'_>) -> String {
@@ -106,6 +93,23 @@ impl Arguments {
             _ => format!("{place} is wrong: {error}"),
         }
     }
+}
+
+/// Arguments with strings read as what their JSON Schema wants, where they can be; the rest stays as `written`.
+pub fn coerce(written: &Value, schema: &Value) -> Value {
+    let mut value = coerce_value(written, schema, schema);
+    if let (Some(arguments), Some(properties)) = (value.as_object_mut(), properties(schema)) {
+        for (name, argument) in arguments {
+            if let Some(wanted) = properties.get(name) {
+                *argument = coerce_value(argument, wanted, schema);
+            }
+        }
+    }
+    value
+}
+
+fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+    schema.get("properties")?.as_object()
 }
 
 /// A string as the first wanted type that it spells, anything else unchanged.

@@ -89,6 +89,11 @@ impl ChatTemplate {
         Ok(self)
     }
 
+    /// The template itself.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// A variable: the text of `eos_token`, say.
     pub fn variable(&self, name: &str) -> Option<&Json> {
         self.variables.get(name)

@@ -166,6 +166,13 @@ impl Tokenizer {
         self.inner.decode(ids, skip_special).map_err(|source| TokenizerError::Decode { tokens: ids.len(), source })
     }
 
+    /// Like [`decode`](Self::decode) with special tokens, but ids without a token, which a model with a padded vocabulary
+    /// can sample, write nothing.
+    pub fn decode_known(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        let known: Vec<u32> = ids.iter().copied().filter(|&id| self.knows(id)).collect();
+        self.decode(&known, false)
+    }
+
     /// The id of a token, spelled as in the vocabulary.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -278,6 +285,7 @@ pub(super) mod tests {
         let tokenizer = bytes_tokenizer();
         let error = tokenizer.decode(&[1, 260], false).unwrap_err();
         assert!(matches!(error, TokenizerError::UnknownId { id: 260, vocab_size: 260 }), "{error}");
+        assert_eq!(tokenizer.decode_known(&[b'a'.into(), 260, 999]).unwrap(), tokenizer.decode(&[97], false).unwrap());
         assert!(tokenizer.token(999).is_err());
         assert_eq!(tokenizer.token(257).unwrap(), "<|im_end|>");
         assert_eq!(tokenizer.token_id("<|im_end|>"), Some(257));
