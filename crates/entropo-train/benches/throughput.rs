@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use entropo_agent::{CancellationToken, Sampling};
+use entropo_agent::Sampling;
 use entropo_train::burn::tensor::Device;
 use entropo_train::data::Sequence;
 use entropo_train::decoder::{Decoder, DecoderConfig};
@@ -25,9 +25,9 @@ fn main() -> Result<(), Failure> {
         println!("training {sequences} x {tokens}: {:.0} tokens/s", train(&config, sequences, tokens)?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    for (requests, workers) in [(1, 1), (16, 1), (64, 1), (64, 2)] {
-        let speed = runtime.block_on(generate(&config, requests, workers))?;
-        println!("sampling {requests} at a time, {workers} threads: {speed:.0} tokens/s");
+    for (requests, threads) in [(1, 1), (16, 1), (64, 1), (64, 2)] {
+        let speed = runtime.block_on(generate(&config, requests, threads))?;
+        println!("sampling {requests} at a time, {threads} threads: {speed:.0} tokens/s");
     }
     Ok(())
 }
@@ -56,15 +56,15 @@ fn train(config: &DecoderConfig, sequences: usize, tokens: usize) -> Result<f64,
 }
 
 /// Sampled tokens per second: prompts of 200 tokens, 128 tokens each.
-async fn generate(config: &DecoderConfig, requests: usize, workers: usize) -> Result<f64, Failure> {
-    let decoder = HostDecoder::new(&Decoder::new(config, 0, &Device::default()));
-    let engine = Engine::new(decoder, EngineConfig { workers, batch: 64, ..EngineConfig::default() });
+async fn generate(config: &DecoderConfig, requests: usize, threads: usize) -> Result<f64, Failure> {
+    let decoder =
+        HostDecoder::new(&Decoder::new(config, 0, &Device::default())).map_err(|problems| problems.to_string())?;
+    let engine = Engine::new(decoder, EngineConfig { threads, batch: 64, ..EngineConfig::default() });
     let request = |row: usize| GenerateRequest {
         prompt: (0..200).map(|at| ((row * 31 + at * 7) % config.vocab_size) as u32).collect(),
         sampling: Sampling { max_tokens: 128, ..Sampling::default() },
-        stop: Vec::new(),
         seed: row as u64,
-        cancel: CancellationToken::new(),
+        ..GenerateRequest::default()
     };
     let start = Instant::now();
     let replies = futures::future::try_join_all((0..requests).map(|row| engine.generate(request(row)))).await?;

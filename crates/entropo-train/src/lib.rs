@@ -10,6 +10,7 @@
 //!
 //! * [`decoder`]: the policy, a causal language model whose shape is read from a Hugging Face `config.json`.
 //! * [`checkpoint`]: its weights, from and to `model.safetensors`.
+//! * `hub`, with the feature of that name: checkpoints by their Hugging Face id.
 //! * [`text`]: tokenizer, chat template, and which tokens the assistant wrote.
 //! * [`generate`]: batched sampling whose result for a request does not depend on the other requests.
 //! * [`data`] and [`logprob`]: batches of sequences, and the log-probabilities of their action tokens.
@@ -62,6 +63,8 @@ pub mod checkpoint;
 pub mod data;
 pub mod decoder;
 pub mod generate;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod local_model;
 pub mod logprob;
 pub mod objective;

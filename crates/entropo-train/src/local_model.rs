@@ -5,22 +5,22 @@
 //! byte, what the policy saw and wrote.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use burn::tensor::Device;
 use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens, dialect};
 use entropo_core::{Message, Usage};
 
-use crate::checkpoint::{self, CheckpointError};
+use crate::checkpoint::{CheckpointError, Problems};
 use crate::decoder::Decoder;
 use crate::generate::{Engine, EngineConfig, EngineError, GenerateRequest, HostDecoder};
-use crate::text::{ChatFormat, Conversation, EncodeError, SpecialText};
+use crate::text::{ChatFormat, Conversation, EncodeError};
 
 /// A decoder with its tokenizer, chat template and way of writing tool calls.
 pub struct LocalModel {
     name: String,
     engine: Engine,
-    format: ChatFormat,
+    format: Arc<ChatFormat>,
     dialect: Box<dyn Dialect>,
     stop: Vec<u32>,
 }
@@ -32,6 +32,9 @@ pub enum LocalModelError {
     /// Weights or configuration.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A decoder whose parameters cannot be copied to the host.
+    #[error("the decoder's parameters do not fit its configuration:\n{0}")]
+    Weights(Problems),
     /// Tokenizer or template.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -47,10 +50,21 @@ pub enum LocalModelError {
 
 impl LocalModel {
     /// A model that writes tool calls as its chat template does ([`dialect::of_template`]) and stops at the
-    /// configuration's end tokens.
+    /// configuration's end tokens. The decoder's weights are copied.
     pub fn new(
         name: impl Into<String>,
         decoder: &Decoder,
+        format: ChatFormat,
+        config: EngineConfig,
+    ) -> Result<Self, LocalModelError> {
+        let host = HostDecoder::new(decoder).map_err(LocalModelError::Weights)?;
+        Self::of_host(name, host, format, config)
+    }
+
+    /// The same of a decoder that is made for generation already.
+    pub fn of_host(
+        name: impl Into<String>,
+        decoder: HostDecoder,
         format: ChatFormat,
         config: EngineConfig,
     ) -> Result<Self, LocalModelError> {
@@ -59,16 +73,18 @@ impl LocalModel {
             return Err(LocalModelError::Vocabulary { tokens, rows });
         }
         let stop = decoder.config().eos_token_ids.clone();
-        let engine = Engine::new(HostDecoder::new(decoder), config);
         let dialect = dialect::of_template(format.template().source());
-        Ok(Self { name: name.into(), engine, format, dialect, stop })
+        let engine = Engine::new(decoder, config);
+        Ok(Self { name: name.into(), engine, format: Arc::new(format), dialect, stop })
     }
 
-    /// Opens a checkpoint directory: `config.json`, `model.safetensors`, `tokenizer.json` and the chat template.
-    pub fn open(directory: &Path) -> Result<Self, LocalModelError> {
-        let decoder = checkpoint::load(directory, &Device::default())?;
+    /// Opens a checkpoint directory: `config.json`, the weights, `tokenizer.json` and the chat template. Weights are held
+    /// in the type in which they are stored.
+    pub fn open(directory: &Path, config: EngineConfig) -> Result<Self, LocalModelError> {
+        let format = ChatFormat::from_dir(directory)?;
+        let decoder = HostDecoder::open(directory)?;
         let name = directory.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy());
-        Self::new(name, &decoder, ChatFormat::from_dir(directory)?, EngineConfig::default())
+        Self::of_host(name, decoder, format, config)
     }
 
     /// Sets how tool calls are written.
@@ -84,7 +100,7 @@ impl LocalModel {
     }
 
     /// Tokenizer and chat template.
-    pub fn format(&self) -> &ChatFormat {
+    pub fn format(&self) -> &Arc<ChatFormat> {
         &self.format
     }
 
@@ -104,7 +120,7 @@ impl LocalModel {
         let written = request.messages.iter().rposition(|message| matches!(message, Message::Assistant(_)));
         let seen = request.trace.segments().last().filter(|seen| written.is_some_and(|last| last + 1 == seen.messages));
         let Some(seen) = seen else {
-            return Ok(self.format.encode(&conversation, SpecialText::Escape)?.ids);
+            return Ok(self.format.prompt_ids(&conversation)?);
         };
         let sampled = seen.actions.last().and_then(|action| seen.ids.get(action.start..action.end)).unwrap_or_default();
         let observed = self.format.observation_ids(&conversation, sampled)?;
@@ -130,6 +146,7 @@ impl ChatModel for LocalModel {
             stop: self.stop.clone(),
             seed: request.seed,
             cancel: request.cancel.clone(),
+            ..GenerateRequest::default()
         });
         let generated = generated.await.map_err(|error| match error {
             EngineError::Cancelled => ModelError::Cancelled,
@@ -143,7 +160,7 @@ impl ChatModel for LocalModel {
         let usage =
             Usage { prompt_tokens: prompt.len(), completion_tokens: generated.completion.len(), ..Usage::default() };
         let tokens = SampledTokens { prompt, completion: generated.completion, logprobs: generated.logprobs };
-        Ok(ChatResponse { message, format_error, stop: generated.stop, usage, tokens: Some(tokens) })
+        Ok(ChatResponse { message, format_error, stop: generated.ending.stop, usage, tokens: Some(tokens) })
     }
 }
 

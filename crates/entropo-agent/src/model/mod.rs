@@ -41,7 +41,8 @@ pub struct ChatRequest<'a> {
     pub cancel: &'a CancellationToken,
 }
 
-/// How the next token is chosen.
+/// How the next token is chosen: the penalty first, then the temperature, `top_k`, `top_p` and `min_p`, each on what the
+/// one before left, as in transformers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {
@@ -51,13 +52,18 @@ pub struct Sampling {
     pub top_p: f32,
     /// Keeps this many likeliest tokens. Default: all.
     pub top_k: Option<usize>,
+    /// Keeps tokens whose probability is at least this fraction of the likeliest one's, in [0, 1]. Default 0: all.
+    pub min_p: f32,
+    /// Divides the positive logits of tokens that stand in the prompt or the reply, and multiplies the negative ones;
+    /// above 1 repetition becomes rarer. Default 1: nothing.
+    pub repetition_penalty: f32,
     /// Longest reply in tokens. Default 1,024.
     pub max_tokens: usize,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_p: 1.0, top_k: None, max_tokens: 1024 }
+        Self { temperature: 1.0, top_p: 1.0, top_k: None, min_p: 0.0, repetition_penalty: 1.0, max_tokens: 1024 }
     }
 }
 

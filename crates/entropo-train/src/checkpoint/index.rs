@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// `model.safetensors.index.json`.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Index {
+pub(crate) struct Index {
     #[serde(default)]
     pub(super) metadata: serde_json::Map<String, serde_json::Value>,
     /// Tensor to shard.
@@ -67,7 +67,7 @@ pub enum IndexError {
 
 impl Index {
     /// Reads an index whose shards are names of files beside it.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, IndexError> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, IndexError> {
         let index: Self = serde_json::from_slice(text).map_err(|error| IndexError::Json(error.to_string()))?;
         match index.weight_map.iter().find(|(_, shard)| !is_file_name(shard)) {
             None => Ok(index),
@@ -76,7 +76,7 @@ impl Index {
     }
 
     /// Every shard with the number of tensors that belong in it.
-    pub(super) fn shards(&self) -> BTreeMap<&str, usize> {
+    pub(crate) fn shards(&self) -> BTreeMap<&str, usize> {
         let mut shards = BTreeMap::new();
         for shard in self.weight_map.values() {
             *shards.entry(shard.as_str()).or_default() += 1;

@@ -7,6 +7,7 @@
 
 mod damage;
 mod error;
+mod fit;
 mod index;
 mod map;
 mod read;
@@ -18,9 +19,13 @@ mod write;
 
 pub use damage::Damage;
 pub use error::{CheckpointError, Problem, Problems};
+#[cfg(feature = "hub")]
+pub(crate) use index::Index;
 pub use index::IndexError;
 pub use read::{LoadOptions, Progress, decoder_from_bytes, load, load_with};
 pub use replace::write_file;
+#[cfg(feature = "hub")]
+pub(crate) use save::COMPANIONS;
 pub use save::{SaveOptions, save};
 pub(crate) use tensors::DeviceTensors;
 pub(crate) use weights::TensorSource;

@@ -8,9 +8,9 @@ use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::CONFIG;
 use super::error::{CheckpointError, Problem, Problems};
+use super::fit::is_left;
 use super::tensors::{convert, precision};
 use super::weights::{TensorSource, Weights};
-use crate::decoder::config::FeedForward;
 use crate::decoder::place::Place;
 use crate::decoder::{Decoder, DecoderConfig};
 
@@ -66,11 +66,7 @@ fn decoder_from(
     device: &Device,
     options: &LoadOptions,
 ) -> Result<Decoder, CheckpointError> {
-    let mismatch = |weights: &Weights<'_>, problems: Vec<Problem>| match problems.is_empty() {
-        true => Ok(()),
-        false => Err(CheckpointError::Mismatch { origin: weights.origin().to_owned(), problems: Problems(problems) }),
-    };
-    mismatch(&weights, exaggerations(config, &weights))?;
+    weights.check_claims(config)?;
     let (all_tensors, all_bytes) = weights.size(|name| !is_left(config, name));
     let mut loader = Loader {
         weights,
@@ -81,35 +77,8 @@ fn decoder_from(
         problems: vec![],
     };
     let decoder = Decoder::blank(config, device).map(&mut loader);
-    let Loader { weights, mut problems, .. } = loader;
-    problems.extend(weights.unexpected(|name| is_left(config, name)));
-    mismatch(&weights, problems)?;
-    Ok(decoder)
-}
-
-/// Whether a tensor may be there and is not read: a head that is the embedding, layers that only predict further tokens
-/// ahead, and the frequencies that old versions of transformers stored.
-fn is_left(config: &DecoderConfig, name: &str) -> bool {
-    let layers = config.layers.len();
-    let ignored = layers..layers.saturating_add(config.ignored_layers);
-    let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()?.parse().ok());
-    let tied = config.tie_word_embeddings && name == "lm_head.weight";
-    layer.is_some_and(|layer: usize| ignored.contains(&layer)) || tied || name.ends_with(".rotary_emb.inv_freq")
-}
-
-/// A configuration that claims more than the files hold must not make anybody allocate it: a decoder with blank
-/// parameters takes memory for its layers and experts alone, so the last of them must be there.
-fn exaggerations(config: &DecoderConfig, weights: &Weights<'_>) -> Vec<Problem> {
-    let mut asked = vec![("model.embed_tokens.weight".to_owned(), [config.vocab_size, config.hidden_size])];
-    asked.extend(config.layers.iter().enumerate().map(|(layer, of_layer)| match &of_layer.feed_forward {
-        FeedForward::Dense(wide) => (format!("model.layers.{layer}.mlp.gate_proj.weight"), [*wide, config.hidden_size]),
-        FeedForward::Sparse(sparse) => {
-            let last = sparse.experts.saturating_sub(1);
-            let name = format!("model.layers.{layer}.mlp.experts.{last}.gate_proj.weight");
-            (name, [sparse.intermediate_size, config.hidden_size])
-        }
-    }));
-    asked.into_iter().filter_map(|(name, shape)| weights.check(&name, &shape).err()).collect()
+    let Loader { weights, problems, .. } = loader;
+    weights.check_read(config, if problems.is_empty() { Ok(decoder) } else { Err(Problems(problems)) })
 }
 
 /// Gives every parameter its values, and never looks at those that it had.

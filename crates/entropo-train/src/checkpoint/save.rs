@@ -17,7 +17,7 @@ use super::{CONFIG, INDEX, WEIGHTS};
 use crate::decoder::{Decoder, DecoderConfig};
 
 /// What belongs to a checkpoint beside its weights and their configuration.
-const COMPANIONS: [&str; 10] = [
+pub(crate) const COMPANIONS: [&str; 10] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",

@@ -1,299 +1,247 @@
-//! Requests in, tokens out: worker threads with continuous batching.
+//! Requests in, tokens out.
 //!
-//! A worker owns the sequences it has taken on. Each of its steps reads the new tokens of all of them, a piece of a
-//! prompt here, one sampled token there, in one pass; sequences join and leave between steps.
+//! One thread owns everything that changes: it runs the [`Scheduler`], and is told of new requests over a channel and of
+//! abandoned ones by their channels' other ends. So nothing is locked while a step is computed; the cores work within
+//! the step, on one pass of the decoder for all sequences.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use entropo_agent::{CancellationToken, Sampling, StopReason};
-use tokio::sync::oneshot;
+use entropo_agent::StopReason;
 
-use super::cache::Cache;
+use super::admission::Limits;
+use super::error::EngineError;
 use super::forward::Work;
-use super::prefix::Prefixes;
-use super::sampler::Sampler;
+use super::request::{Ending, GenerateRequest, Generated, SampledToken, Streamed};
+use super::scheduler::{EngineStats, Forward, Scheduler};
+use super::sequence::Sequence;
+use super::stream::TokenStream;
 use super::weights::HostDecoder;
 
 /// How the engine uses the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Threads. Default: one for each core.
-    pub workers: usize,
-    /// Sequences that one worker advances at a time. Default 32.
+    /// Threads that compute. Default: one for each core.
+    pub threads: usize,
+    /// Sequences that are advanced at a time. Default 32.
     pub batch: usize,
-    /// Tokens of a prompt that are read in one step. Default 128.
+    /// Tokens of prompts that are read in one step, over all sequences: more is faster in all, and holds up longer those
+    /// that are writing. Default 512.
     pub prefill: usize,
-    /// Tokens of finished contexts that are kept to start others from. Default 65,536.
-    pub kept_tokens: usize,
+    /// Bytes of keys and values, of running requests and kept for later ones. Default 2 GiB, whatever the machine has:
+    /// a request that fits one machine shall fit another. It is 87,000 tokens of a model like Qwen2.5-0.5B, and taken
+    /// only as it is needed.
+    pub cache_bytes: usize,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { workers, batch: 32, prefill: 128, kept_tokens: 1 << 16 }
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { threads, batch: 32, prefill: 512, cache_bytes: 2 << 30 }
     }
 }
 
-/// A prompt to continue.
-#[derive(Clone, Debug)]
-pub struct GenerateRequest {
-    /// Token ids; at least one, fewer than the context.
-    pub prompt: Vec<u32>,
-    /// How to sample, and how much.
-    pub sampling: Sampling,
-    /// Token ids that end the reply; they are part of it.
-    pub stop: Vec<u32>,
-    /// Governs the sampling.
-    pub seed: u64,
-    /// Ends the request.
-    pub cancel: CancellationToken,
-}
-
-/// What was sampled.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Generated {
-    /// Token ids, a stop token included.
-    pub completion: Vec<u32>,
-    /// Natural log-probability of each under the policy at temperature 1, unfiltered.
-    pub logprobs: Vec<f32>,
-    /// Why it ended.
-    pub stop: StopReason,
-}
-
-/// Why nothing was generated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// A prompt without tokens.
-    #[error("the prompt is empty; a generation needs at least one token to continue")]
-    EmptyPrompt,
-    /// A prompt that leaves no room.
-    #[error("the prompt has {prompt} tokens, the context {context}")]
-    ContextFull {
-        /// Tokens in the prompt.
-        prompt: usize,
-        /// Tokens that fit.
-        context: usize,
-    },
-    /// A token id that the model does not have.
-    #[error("prompt token {token} at position {position} is outside the vocabulary of {vocabulary}")]
-    Token {
-        /// Where it is.
-        position: usize,
-        /// The token id.
-        token: u32,
-        /// Size of the vocabulary.
-        vocabulary: usize,
-    },
-    /// Logits that are not numbers.
-    #[error("the model's logits are not numbers after {tokens} tokens; its weights are broken")]
-    NotFinite {
-        /// Tokens read until then.
-        tokens: usize,
-    },
-    /// The request's token was cancelled, or the engine is gone.
-    #[error("cancelled")]
-    Cancelled,
-}
-
-/// A frozen decoder that serves requests. Dropping it ends its threads; requests under way are cancelled.
+/// A frozen decoder that serves requests. Dropping it ends its thread after the step that it is in; requests under way
+/// are cancelled.
 #[derive(Debug)]
 pub struct Engine {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    decoder: HostDecoder,
-    config: EngineConfig,
-    queue: Mutex<Queue>,
-    arrived: Condvar,
-    prefixes: Mutex<Prefixes>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
-    closed: bool,
-}
-
-#[derive(Debug)]
-struct Job {
-    request: GenerateRequest,
-    reply: oneshot::Sender<Result<Generated, EngineError>>,
+    decoder: Arc<HostDecoder>,
+    server: Server,
 }
 
 impl Engine {
-    /// Starts the threads.
+    /// Starts the thread.
     pub fn new(decoder: HostDecoder, config: EngineConfig) -> Self {
-        let prefixes = Mutex::new(Prefixes::new(config.kept_tokens));
-        let workers = config.workers.max(1);
-        let shared = Arc::new(Shared { decoder, config, queue: Mutex::default(), arrived: Condvar::new(), prefixes });
-        let worker = |index: usize| {
-            let shared = Arc::clone(&shared);
-            let name = format!("entropo-generate-{index}");
-            std::thread::Builder::new().name(name).spawn(move || serve(&shared)).ok()
-        };
-        let threads = (0..workers).filter_map(worker).collect();
-        Self { shared, threads }
+        let limits = Limits::new(decoder.config(), config.batch, config.prefill, config.cache_bytes);
+        let decoder = Arc::new(decoder.with_threads(config.threads));
+        let server = Server::start(limits, {
+            let decoder = Arc::clone(&decoder);
+            move |work: &mut [Work<'_>]| decoder.forward(work)
+        });
+        Self { decoder, server }
     }
 
     /// The decoder being served.
     pub fn decoder(&self) -> &HostDecoder {
-        &self.shared.decoder
+        &self.decoder
     }
 
-    /// Continues a prompt.
+    /// What was done so far; up to date with every request whose end was told.
+    pub fn stats(&self) -> EngineStats {
+        *self.server.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Continues a prompt; the tokens come one by one. Refuses at once what can never be served.
+    pub fn stream(&self, request: GenerateRequest) -> Result<TokenStream, EngineError> {
+        self.server.stream(request)
+    }
+
+    /// Continues a prompt; the tokens come all together.
     pub async fn generate(&self, request: GenerateRequest) -> Result<Generated, EngineError> {
-        self.check(&request)?;
-        let (reply, generated) = oneshot::channel();
-        let cancel = request.cancel.clone();
-        lock(&self.shared.queue).jobs.push_back(Job { request, reply });
-        self.shared.arrived.notify_one();
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(EngineError::Cancelled),
-            generated = generated => generated.unwrap_or(Err(EngineError::Cancelled)),
-        }
-    }
-
-    fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
-        let config = &self.shared.decoder.config;
-        let (prompt, context) = (request.prompt.len(), config.max_position_embeddings);
-        if prompt == 0 {
-            return Err(EngineError::EmptyPrompt);
-        }
-        if prompt >= context {
-            return Err(EngineError::ContextFull { prompt, context });
-        }
-        let vocabulary = config.vocab_size;
-        match request.prompt.iter().enumerate().find(|&(_, &token)| token as usize >= vocabulary) {
-            Some((position, &token)) => Err(EngineError::Token { position, token, vocabulary }),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        lock(&self.shared.queue).closed = true;
-        self.shared.arrived.notify_all();
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// A worker's life.
-fn serve(shared: &Shared) {
-    let mut active: Vec<Sequence> = Vec::new();
-    while let Some(jobs) = shared.next_jobs(active.len()) {
-        active.extend(jobs.into_iter().map(|job| shared.start(job)));
-        active.retain(|sequence| !sequence.is_abandoned());
-        shared.step(&mut active);
-    }
-}
-
-impl Shared {
-    /// Waits for jobs if there is nothing else to do; `None` once the engine is closed.
-    fn next_jobs(&self, active: usize) -> Option<Vec<Job>> {
-        let mut queue = lock(&self.queue);
-        while queue.jobs.is_empty() && active == 0 && !queue.closed {
-            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-        if queue.closed {
-            return None;
-        }
-        let free = self.config.batch.max(1).saturating_sub(active);
-        let share = queue.jobs.len().div_ceil(self.config.workers.max(1)).min(free);
-        Some(queue.jobs.drain(..share).collect())
-    }
-
-    fn start(&self, job: Job) -> Sequence {
-        let Job { request, reply } = job;
-        let known = lock(&self.prefixes).take(&request.prompt);
-        let cache = known.unwrap_or_else(|| Cache::new(&self.decoder.config));
-        let pending = request.prompt.iter().skip(cache.tokens().len()).copied().collect();
-        let sampler = Sampler::new(request.sampling.clone(), request.seed);
-        Sequence { request, reply, cache, pending, sampler, completion: Vec::new(), logprobs: Vec::new() }
-    }
-
-    /// Reads each sequence's next tokens and samples where a prompt is read to its end.
-    fn step(&self, active: &mut Vec<Sequence>) {
-        if active.is_empty() {
-            return;
-        }
-        let pieces: Vec<Vec<u32>> = active
-            .iter_mut()
-            .map(|sequence| sequence.pending.drain(..self.config.prefill.max(1).min(sequence.pending.len())).collect())
-            .collect();
-        let wanting: Vec<bool> = active.iter().map(|sequence| sequence.pending.is_empty()).collect();
-        let mut work: Vec<Work<'_>> = active
-            .iter_mut()
-            .zip(&pieces)
-            .zip(&wanting)
-            .map(|((sequence, tokens), &logits)| Work { cache: &mut sequence.cache, tokens, logits })
-            .collect();
-        let mut logits = self.decoder.forward(&mut work).into_iter();
-        drop(work);
-        let mut remaining = Vec::with_capacity(active.len());
-        for (mut sequence, wants) in active.drain(..).zip(wanting) {
-            let outcome =
-                if wants { logits.next().and_then(|logits| sequence.advance(&logits, &self.decoder)) } else { None };
-            match outcome {
-                None => remaining.push(sequence),
-                Some(outcome) => {
-                    let Sequence { cache, reply, completion, logprobs, .. } = sequence;
-                    lock(&self.prefixes).keep(cache);
-                    let _ = reply.send(outcome.map(|stop| Generated { completion, logprobs, stop }));
+        let mut stream = self.stream(request)?;
+        let (mut completion, mut logprobs, mut entropies, mut top) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        while let Some(item) = stream.next().await {
+            match item? {
+                Streamed::Token(SampledToken { id, logprob, entropy, top: likeliest }) => {
+                    completion.push(id);
+                    logprobs.push(logprob);
+                    entropies.push(entropy);
+                    top.push(likeliest);
                 }
+                Streamed::End(ending) => return Ok(Generated { completion, logprobs, entropies, top, ending }),
             }
         }
-        *active = remaining;
+        Err(EngineError::Stopped)
     }
 }
 
-/// A request under way.
-struct Sequence {
-    request: GenerateRequest,
-    reply: oneshot::Sender<Result<Generated, EngineError>>,
-    cache: Cache,
-    /// Tokens not read yet.
-    pending: VecDeque<u32>,
-    sampler: Sampler,
-    completion: Vec<u32>,
-    logprobs: Vec<f32>,
+/// The thread and the ways to it.
+#[derive(Debug)]
+struct Server {
+    limits: Limits,
+    /// `None` while it is dropped.
+    arrivals: Option<Sender<Sequence>>,
+    stats: Arc<Mutex<EngineStats>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-impl Sequence {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed() || self.request.cancel.is_cancelled()
+impl Server {
+    fn start(limits: Limits, mut forward: impl FnMut(&mut [Work<'_>]) -> Vec<Vec<f32>> + Send + 'static) -> Self {
+        let stats = Arc::<Mutex<EngineStats>>::default();
+        let scheduler = Scheduler::new(limits.clone(), Arc::clone(&stats));
+        let (arrivals, arriving) = channel();
+        let life = move || serve(scheduler, &arriving, &mut forward);
+        // Without a thread nobody listens, and every request says so.
+        let thread = std::thread::Builder::new().name("entropo-generate".to_owned()).spawn(life).ok();
+        Self { limits, arrivals: Some(arrivals), stats, thread }
     }
 
-    /// Samples a token; says why the sequence is over, if it is.
-    fn advance(&mut self, logits: &[f32], decoder: &HostDecoder) -> Option<Result<StopReason, EngineError>> {
-        let Some((token, logprob)) = self.sampler.sample(logits) else {
-            return Some(Err(EngineError::NotFinite { tokens: self.cache.tokens().len() }));
-        };
-        self.completion.push(token);
-        self.logprobs.push(logprob);
-        self.pending.push_back(token);
-        if self.request.stop.contains(&token) {
-            Some(Ok(StopReason::EndOfTurn))
-        } else if self.completion.len() >= self.request.sampling.max_tokens {
-            Some(Ok(StopReason::MaxTokens))
-        } else if self.cache.tokens().len() + 1 >= decoder.config.max_position_embeddings {
-            Some(Ok(StopReason::Context))
-        } else {
-            None
+    fn stream(&self, request: GenerateRequest) -> Result<TokenStream, EngineError> {
+        self.limits.check(&request)?;
+        let (reply, stream) = TokenStream::new(request.cancel.clone());
+        if request.sampling.max_tokens == 0 {
+            let ending = Ending { stop: StopReason::MaxTokens, prompt: request.prompt.len(), prefilled: 0, reused: 0 };
+            let _ = reply.send(Ok(Streamed::End(ending))); // the stream is here
+            return Ok(stream);
+        }
+        let arrivals = self.arrivals.as_ref().ok_or(EngineError::Stopped)?;
+        arrivals.send(Sequence::new(request, &self.limits, reply)).map_err(|_| EngineError::Stopped)?;
+        Ok(stream)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.arrivals = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // a panic was told on standard error and to every request
         }
     }
 }
 
-/// A panic elsewhere leaves these locks' contents whole: they are changed by single moves.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// The thread's life: it ends when the engine is dropped.
+fn serve(mut scheduler: Scheduler, arriving: &Receiver<Sequence>, forward: &mut Forward<'_>) {
+    loop {
+        if !scheduler.has_work() {
+            let Ok(sequence) = arriving.recv() else { return };
+            scheduler.submit(sequence);
+        }
+        loop {
+            match arriving.try_recv() {
+                Ok(sequence) => scheduler.submit(sequence),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return scheduler.cancel(),
+            }
+        }
+        scheduler.step(forward);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use entropo_agent::Sampling;
+
+    use super::*;
+    use crate::generate::fake::{Fake, VOCABULARY};
+
+    fn limits() -> Limits {
+        Limits { context: 1 << 40, vocabulary: VOCABULARY, block_bytes: 1, cache_bytes: 1 << 40, batch: 4, prefill: 64 }
+    }
+
+    fn request(max_tokens: usize) -> GenerateRequest {
+        let sampling = Sampling { max_tokens, ..Sampling::default() };
+        GenerateRequest { prompt: vec![1, 2, 3], sampling, ..GenerateRequest::default() }
+    }
+
+    /// A server that takes its time.
+    fn patient() -> Server {
+        let mut fake = Fake::new();
+        Server::start(limits(), move |work| {
+            std::thread::sleep(Duration::from_millis(1));
+            fake.forward(work)
+        })
+    }
+
+    #[tokio::test]
+    async fn tokens_come_one_by_one_and_the_end_is_last() {
+        let server = patient();
+        let mut stream = server.stream(request(3)).unwrap();
+        for _ in 0..3 {
+            assert!(matches!(stream.next().await, Some(Ok(Streamed::Token(_)))));
+        }
+        let ending = Ending { stop: StopReason::MaxTokens, prompt: 3, prefilled: 3, reused: 0 };
+        assert_eq!(stream.next().await, Some(Ok(Streamed::End(ending))));
+        assert_eq!(stream.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sampled_of_no_tokens() {
+        let server = patient();
+        let mut stream = server.stream(request(0)).unwrap();
+        assert!(matches!(stream.next().await, Some(Ok(Streamed::End(Ending { prefilled: 0, .. })))));
+        assert_eq!(server.stats.lock().unwrap().steps, 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_listen_is_not_served() {
+        let server = patient();
+        let mut endless = server.stream(request(usize::MAX)).unwrap();
+        assert!(endless.next().await.is_some());
+        drop(endless);
+        while server.stats.lock().unwrap().running > 0 {
+            let mut other = server.stream(request(2)).unwrap();
+            while other.next().await.is_some() {}
+        }
+        assert_eq!(server.stats.lock().unwrap().reserved_bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_engine_cancels() {
+        let server = patient();
+        let mut stream = server.stream(request(usize::MAX)).unwrap();
+        assert!(stream.next().await.is_some());
+        tokio::task::spawn_blocking(|| drop(server)).await.unwrap();
+        let last = loop {
+            match stream.next().await {
+                Some(Ok(_)) => {}
+                last => break last,
+            }
+        };
+        assert_eq!(last, Some(Err(EngineError::Cancelled)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_no_cancellation() {
+        let server = Server::start(limits(), |_| panic!("as the test wants"));
+        let mut stream = server.stream(request(5)).unwrap();
+        assert_eq!(stream.next().await, Some(Err(EngineError::Stopped)));
+        assert_eq!(stream.next().await, None);
+        while server.stream(request(5)).is_ok() {
+            tokio::task::yield_now().await; // the thread is still unwinding
+        }
+        assert_eq!(server.stream(request(5)).unwrap_err(), EngineError::Stopped);
+    }
 }

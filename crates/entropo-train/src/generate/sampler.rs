@@ -1,14 +1,28 @@
 //! Choosing the next token.
+//!
+//! A vocabulary has 150,000 tokens, and the choice must not cost what a small model's forward pass costs. So nothing is
+//! sorted: one pass computes the mass of the unchanged distribution in vectors of single precision, chunk by chunk; a
+//! filter looks only at chunks whose largest logit can pass it; and a token is drawn by walking over chunks first.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use entropo_agent::Sampling;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::filter::{Candidate, Peaks, nucleus};
+use super::mass::{Mass, highest};
+use super::request::{GenerateRequest, SampledToken};
 
 /// A stream of choices that depends on its seed and the logits only.
 #[derive(Debug)]
 pub(super) struct Sampler {
     random: ChaCha8Rng,
     sampling: Sampling,
+    top: usize,
+    /// Tokens of the prompt and the reply; kept only if repetition counts.
+    seen: BTreeSet<u32>,
 }
 
 /// Natural log-probabilities of one row of logits, summed in f64.
@@ -20,92 +34,111 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
 }
 
 impl Sampler {
-    pub(super) fn new(sampling: Sampling, seed: u64) -> Self {
-        Self { random: ChaCha8Rng::seed_from_u64(seed), sampling }
+    pub(super) fn new(request: &GenerateRequest) -> Self {
+        let sampling = request.sampling.clone();
+        let seen = if sampling.repetition_penalty == 1.0 { &[][..] } else { &request.prompt };
+        let seen = seen.iter().copied().collect();
+        Self { random: ChaCha8Rng::seed_from_u64(request.seed), sampling, top: request.top_logprobs, seen }
     }
 
-    /// A token and its log-probability under the unchanged distribution. `None` if a logit is not a number.
-    pub(super) fn sample(&mut self, logits: &[f32]) -> Option<(u32, f32)> {
-        let logprobs = log_softmax(logits);
-        if logprobs.iter().any(|logprob| logprob.is_nan()) {
-            return None;
-        }
+    /// The next token after `logits` `[vocabulary]`. `None` if one is no number or infinite, or if all are minus infinity.
+    pub(super) fn sample(&mut self, logits: &[f32]) -> Option<SampledToken> {
+        let mass = Mass::new(logits, highest(logits)?, 1.0);
+        let changed = self.penalise(logits);
         let draw = self.random.random::<f64>();
-        let chosen = if self.sampling.temperature <= 0.0 { likeliest(&logprobs) } else { self.draw(&logprobs, draw) }?;
-        Some((u32::try_from(chosen).ok()?, *logprobs.get(chosen)? as f32))
+        let chosen = if self.sampling.temperature <= 0.0 {
+            first_of_likeliest(&changed)
+        } else {
+            self.draw(&changed, &mass, draw)
+        }?;
+        let (id, logprob) = (u32::try_from(chosen).ok()?, mass.logprob(*logits.get(chosen)?));
+        let top = Peaks::new(logits).likeliest(self.top).into_iter().map(|(token, logit)| (token, mass.logprob(logit)));
+        let token = SampledToken { id, logprob, entropy: mass.entropy(), top: top.collect() };
+        if self.sampling.repetition_penalty != 1.0 {
+            self.seen.insert(id);
+        }
+        Some(token)
     }
 
-    fn draw(&self, logprobs: &[f64], draw: f64) -> Option<usize> {
-        let temperature = f64::from(self.sampling.temperature);
-        // Relative to the likeliest, or a low temperature would leave no weight at all.
-        let highest = logprobs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weight = |logprob: &f64| ((logprob - highest) / temperature).exp();
-        let mut weights: Vec<(usize, f64)> = logprobs.iter().map(weight).enumerate().collect();
-        let filtered = self.sampling.top_k.is_some() || self.sampling.top_p < 1.0;
-        if filtered {
-            weights.sort_by(|a, b| b.1.total_cmp(&a.1)); // stable: equals stay in the order of their ids
-            weights.truncate(self.sampling.top_k.unwrap_or(usize::MAX).max(1));
-            let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
-            let enough = f64::from(self.sampling.top_p) * total;
-            let mut reached = 0.0;
-            let kept = weights.iter().take_while(|(_, weight)| {
-                let needed = reached < enough;
-                reached += weight;
-                needed
-            });
-            let kept = kept.count().max(1);
-            weights.truncate(kept);
+    /// The logits after the repetition penalty.
+    fn penalise<'a>(&self, logits: &'a [f32]) -> Cow<'a, [f32]> {
+        let mut logits = Cow::Borrowed(logits);
+        let penalty = self.sampling.repetition_penalty;
+        for &token in &self.seen {
+            if let Some(logit) = logits.to_mut().get_mut(token as usize) {
+                *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
+            }
         }
-        let mut rest = draw * weights.iter().map(|(_, weight)| weight).sum::<f64>();
-        let last = weights.iter().rfind(|(_, weight)| *weight > 0.0).map(|&(token, _)| token);
-        let chosen = weights.iter().find(|(_, weight)| {
-            rest -= weight;
+        logits
+    }
+
+    /// The token at `draw`, in [0, 1), of what temperature and filters leave, tokens in the order of their ids.
+    /// `unchanged` is the mass of the logits before the penalty, at temperature 1.
+    fn draw(&self, logits: &[f32], unchanged: &Mass, draw: f64) -> Option<usize> {
+        let Some(candidates) = self.filter(logits)? else {
+            return if self.sampling.temperature == 1.0 && self.seen.is_empty() {
+                unchanged.draw(logits, draw)
+            } else {
+                Mass::new(logits, highest(logits)?, self.inverse_temperature()).draw(logits, draw)
+            };
+        };
+        let mut rest = draw * total(&candidates);
+        let chosen = candidates.iter().find(|candidate| {
+            rest -= candidate.weight;
             rest < 0.0
         });
-        chosen.map(|&(token, _)| token).or(last)
+        chosen.or(candidates.last()).map(|candidate| candidate.token as usize)
     }
+
+    /// What the filters leave, by token; the inner `None` without filters.
+    fn filter(&self, logits: &[f32]) -> Option<Option<Vec<Candidate>>> {
+        let Sampling { temperature, top_p, top_k, min_p, .. } = self.sampling;
+        if top_k.is_none() && top_p >= 1.0 && min_p <= 0.0 {
+            return Some(None);
+        }
+        let highest = highest(logits)?;
+        let weight = |logit: f32| (f64::from(logit - highest) / f64::from(temperature)).exp();
+        let peaks = Peaks::new(logits);
+        let mut candidates = match top_k {
+            Some(count) => Some(peaks.top(count, weight)),
+            None => None,
+        };
+        if top_p < 1.0 {
+            candidates = Some(match candidates {
+                Some(candidates) => {
+                    let enough = f64::from(top_p) * total(&candidates);
+                    nucleus(candidates, enough)
+                }
+                None => {
+                    let enough = f64::from(top_p) * Mass::new(logits, highest, self.inverse_temperature()).total();
+                    nucleus(peaks.heaviest(enough, weight), enough)
+                }
+            });
+        }
+        if min_p > 0.0 {
+            // The likeliest token's weight is 1. What is left out below would not pass by far.
+            let bound = highest + temperature * (min_p.ln() - 0.01);
+            let mut kept = candidates.unwrap_or_else(|| peaks.reaching(bound, weight));
+            kept.retain(|candidate| candidate.weight >= f64::from(min_p));
+            candidates = Some(kept);
+        }
+        Some(candidates)
+    }
+
+    fn inverse_temperature(&self) -> f32 {
+        (1.0 / self.sampling.temperature).min(f32::MAX)
+    }
+}
+
+fn total(candidates: &[Candidate]) -> f64 {
+    candidates.iter().map(|candidate| candidate.weight).sum()
 }
 
 /// The likeliest token, the first of equals.
-fn likeliest(logprobs: &[f64]) -> Option<usize> {
-    let best = logprobs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    logprobs.iter().position(|&logprob| logprob == best)
+fn first_of_likeliest(logits: &[f32]) -> Option<usize> {
+    let best = highest(logits)?;
+    logits.iter().position(|&logit| logit == best)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counts(sampling: &Sampling, logits: &[f32]) -> Vec<usize> {
-        let mut counts = vec![0; logits.len()];
-        for seed in 0..4000 {
-            let (token, logprob) = Sampler::new(sampling.clone(), seed).sample(logits).unwrap();
-            assert!((f64::from(logprob) - log_softmax(logits)[token as usize]).abs() < 1e-6);
-            counts[token as usize] += 1;
-        }
-        counts
-    }
-
-    #[test]
-    fn frequencies_follow_the_distribution() {
-        let counts = counts(&Sampling::default(), &[0.0, 1.0, 2.0, f32::NEG_INFINITY]);
-        let expected: Vec<f64> = log_softmax(&[0.0, 1.0, 2.0]).iter().map(|l| l.exp() * 4000.0).collect();
-        assert_eq!(counts[3], 0);
-        counts.iter().zip(expected).for_each(|(&count, expected)| assert!((count as f64 - expected).abs() < 110.0));
-    }
-
-    #[test]
-    fn filters_leave_the_likeliest() {
-        let logits = [0.0, 3.0, 2.0, 1.0];
-        assert_eq!(counts(&Sampling { temperature: 0.0, ..Sampling::default() }, &logits), [0, 4000, 0, 0]);
-        let top_k = counts(&Sampling { top_k: Some(2), ..Sampling::default() }, &logits);
-        assert!(top_k[0] == 0 && top_k[3] == 0 && top_k[2] > 500);
-        let top_p = counts(&Sampling { top_p: 0.5, ..Sampling::default() }, &logits);
-        assert_eq!(top_p, [0, 4000, 0, 0]);
-    }
-
-    #[test]
-    fn what_is_not_a_number_is_not_sampled() {
-        assert_eq!(Sampler::new(Sampling::default(), 0).sample(&[0.0, f32::NAN]), None);
-    }
-}
+mod tests;

@@ -1,79 +1,104 @@
 //! A decoder's weights on the host, in the kernels' layout.
 
-use std::collections::BTreeMap;
+use burn::tensor::{DType, TensorData, bf16, f16};
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
-
-use super::kernel::Matrix;
-use crate::decoder::frequencies::Frequencies;
-use crate::decoder::place::Place;
+use super::cache::Shape;
+use super::experts::{Experts, FeedForward, Gated};
+use super::kernel::{Matrix, Norm, Threads};
+use crate::checkpoint::{DeviceTensors, Problem, Problems, TensorSource};
+use crate::decoder::config::{self, ExpertsConfig, LayerConfig, Router};
 use crate::decoder::{Decoder, DecoderConfig};
 
-/// A frozen copy of a [`Decoder`] for the [`Engine`](super::Engine).
+/// How weights are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Precision {
+    /// As they are stored: bf16 stays bf16, which halves memory and is exact; f16 is widened to f32. Arithmetic is f32.
+    #[default]
+    Stored,
+}
+
+/// A frozen decoder for the [`Engine`](super::Engine).
 #[derive(Debug)]
 pub struct HostDecoder {
     pub(super) config: DecoderConfig,
-    pub(super) embedding: Vec<f32>, // [vocabulary, hidden]
+    pub(super) shape: Shape,
+    pub(super) threads: Threads,
+    pub(super) embedding: Embedding,
     pub(super) layers: Vec<Layer>,
-    pub(super) norm: Vec<f32>,
+    pub(super) norm: Norm,
     pub(super) head: Matrix,
-    pub(super) rotary: Vec<Vec<(f32, f32)>>, // [position][head / 2]: cosine and sine
+}
+
+/// Where a token's first hidden state comes from.
+#[derive(Debug)]
+pub(super) enum Embedding {
+    /// The head's rows: a tied matrix is held once.
+    Tied,
+    /// `[vocabulary, hidden]` in the type in which it was stored.
+    Table(TensorData),
 }
 
 /// One block.
 #[derive(Debug)]
 pub(super) struct Layer {
-    pub(super) attention_norm: Vec<f32>,
+    pub(super) config: LayerConfig,
+    pub(super) attention_norm: Norm,
     pub(super) q: Matrix,
     pub(super) k: Matrix,
     pub(super) v: Matrix,
     pub(super) o: Matrix,
-    pub(super) mlp_norm: Vec<f32>,
-    pub(super) gate: Matrix,
-    pub(super) up: Matrix,
-    pub(super) down: Matrix,
+    /// Of each head's query and key, `[head]`, where the decoder has them.
+    pub(super) head_norms: Option<[Vec<f32>; 2]>,
+    pub(super) feed_forward_norm: Norm,
+    pub(super) feed_forward: FeedForward,
+    /// Of what attention and the feed-forward layer add, where the decoder has them.
+    pub(super) result_norms: Option<[Norm; 2]>,
 }
 
 impl HostDecoder {
-    /// Copies the weights.
-    pub fn new(decoder: &Decoder) -> Self {
-        let mut tensors = Collector::default();
-        decoder.visit(&mut tensors);
-        let mut tensors = tensors.values;
-        let config = decoder.config().clone();
-        let mut take = |name: String| tensors.remove(&name).unwrap_or_default();
-        let (hidden, wide) = (config.hidden_size, wide(&config));
-        let keys = config.key_size();
-        let layers = (0..config.layers.len())
-            .map(|layer| {
-                let mut part = |name: &str| take(format!("model.layers.{layer}.{name}"));
-                let mut matrix = |name: &str, outputs: usize| {
-                    let weights = part(&format!("{name}.weight"));
-                    Matrix::new(&turn(&weights, outputs), outputs, part(&format!("{name}.bias")))
-                };
-                Layer {
-                    q: matrix("self_attn.q_proj", hidden),
-                    k: matrix("self_attn.k_proj", keys),
-                    v: matrix("self_attn.v_proj", keys),
-                    o: matrix("self_attn.o_proj", hidden),
-                    gate: matrix("mlp.gate_proj", wide),
-                    up: matrix("mlp.up_proj", wide),
-                    down: matrix("mlp.down_proj", hidden),
-                    attention_norm: part("input_layernorm.weight"),
-                    mlp_norm: part("post_attention_layernorm.weight"),
-                }
-            })
-            .collect();
-        let embedding = take("model.embed_tokens.weight".to_owned());
-        let head = match take("lm_head.weight".to_owned()) {
-            tied if tied.is_empty() => turn(&embedding, config.vocab_size),
-            head => turn(&head, config.vocab_size),
+    /// Copies the weights of a decoder, one tensor at a time. Computes on one thread until
+    /// [`with_threads`](Self::with_threads) says otherwise.
+    ///
+    /// # Errors
+    /// If the decoder's parameters are not those that its configuration asks for, or the device does not hand them out.
+    pub fn new(decoder: &Decoder) -> Result<Self, Problems> {
+        Self::read(decoder.config(), &mut DeviceTensors::of(decoder), Precision::Stored)
+    }
+
+    /// Reads the weights, one tensor at a time; names all that is wrong with them. Computes on one thread.
+    pub(crate) fn read(
+        config: &DecoderConfig,
+        source: &mut dyn TensorSource,
+        precision: Precision,
+    ) -> Result<Self, Problems> {
+        let Precision::Stored = precision;
+        let mut reader = Reader { config, source, problems: Vec::new() };
+        let (vocabulary, hidden) = (config.vocab_size, config.hidden_size);
+        // All of them before the first that is missing ends anything.
+        let layer = |(index, layer)| reader.layer(index, layer);
+        let layers: Vec<Option<Layer>> = config.layers.iter().enumerate().map(layer).collect();
+        let norm = reader.norm("model.norm", hidden);
+        let (embedding, head) = if config.tie_word_embeddings {
+            (Some(Embedding::Tied), reader.linear("model.embed_tokens", vocabulary, hidden, false))
+        } else {
+            let table = reader.take("model.embed_tokens.weight", &[vocabulary, hidden]).map(Embedding::Table);
+            (table, reader.linear("lm_head", vocabulary, hidden, false))
         };
-        let head = Matrix::new(&head, config.vocab_size, Vec::new());
-        let norm = take("model.norm.weight".to_owned());
-        let rotary = rotary(&config);
-        Self { config, embedding, layers, norm, head, rotary }
+        let problems = reader.problems;
+        match (layers.into_iter().collect(), norm, embedding, head) {
+            (Some(layers), Some(norm), Some(embedding), Some(head)) if problems.is_empty() => {
+                let (config, shape) = (config.clone(), Shape::new(config));
+                Ok(Self { config, shape, threads: Threads::default(), embedding, layers, norm, head })
+            }
+            _ => Err(Problems(problems)),
+        }
+    }
+
+    /// The same decoder, computing on so many threads. What it computes does not depend on their number.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads: Threads::new(threads), ..self }
     }
 
     /// The decoder's shape.
@@ -82,46 +107,142 @@ impl HostDecoder {
     }
 }
 
-fn rotary(config: &DecoderConfig) -> Vec<Vec<(f32, f32)>> {
-    let frequencies = config.layers.first().map(|l| Frequencies::new(&l.rope).per_pair).unwrap_or_default();
-    let at = |position: usize| {
-        frequencies
-            .iter()
-            .map(move |w| position as f64 * w)
-            .map(|angle| (angle.cos() as f32, angle.sin() as f32))
-            .collect()
-    };
-    (0..config.max_position_embeddings).map(at).collect()
-}
-
-/// All parameters by name, linear matrices as burn has them: `[input, output]`.
-#[derive(Default)]
-struct Collector {
-    place: Place,
-    values: BTreeMap<String, Vec<f32>>,
-}
-
-impl ModuleVisitor for Collector {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.place.enter(name, container_type);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.place.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.values.insert(self.place.name(), param.val().into_data().iter::<f32>().collect());
+impl Embedding {
+    /// The embedding `[hidden]` of a token.
+    pub(super) fn row(&self, head: &Matrix, token: usize, hidden: usize) -> Vec<f32> {
+        let Self::Table(table) = self else { return head.output(token) };
+        let bytes = table.as_bytes();
+        let width = table.dtype().size();
+        let row = bytes.get(token * hidden * width..(token + 1) * hidden * width).unwrap_or_default();
+        widen(row, table.dtype()).unwrap_or_default()
     }
 }
 
-pub(super) fn wide(config: &DecoderConfig) -> usize {
-    match config.layers.first().map(|l| &l.feed_forward) {
-        Some(crate::decoder::config::FeedForward::Dense(w)) => *w,
-        _ => 0,
+/// Numbers of a stored type as f32; nothing for a type that holds no weights.
+fn widen(bytes: &[u8], kind: DType) -> Option<Vec<f32>> {
+    Some(match kind {
+        DType::F32 => bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        DType::BF16 => bytes.as_chunks::<2>().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        DType::F16 => bytes.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+        _ => return None,
+    })
+}
+
+/// Reads tensors and notes what is wrong. What could not be read is `None`, and reading goes on to find all problems.
+struct Reader<'a> {
+    config: &'a DecoderConfig,
+    source: &'a mut dyn TensorSource,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, name: &str, shape: &[usize]) -> Option<TensorData> {
+        match self.source.take(name, shape) {
+            Ok(data) if matches!(data.dtype(), DType::F32 | DType::BF16 | DType::F16) => Some(data),
+            Ok(data) => {
+                self.problems.push(Problem::Type { name: name.to_owned(), found: data.dtype().name().to_owned() });
+                None
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn vector(&mut self, name: &str, width: usize) -> Option<Vec<f32>> {
+        let data = self.take(name, &[width])?;
+        widen(data.as_bytes(), data.dtype())
+    }
+
+    fn linear(&mut self, name: &str, outputs: usize, inputs: usize, bias: bool) -> Option<Matrix> {
+        let biases = if bias { self.vector(&format!("{name}.bias"), outputs) } else { Some(Vec::new()) };
+        let weights = self.take(&format!("{name}.weight"), &[outputs, inputs])?;
+        Matrix::new(&weights, &biases?)
+    }
+
+    /// What a norm multiplies by.
+    fn norm_weight(&mut self, name: &str, width: usize) -> Option<Vec<f32>> {
+        let offset = if self.config.norm_offset { 1.0 } else { 0.0 };
+        let weight = self.vector(&format!("{name}.weight"), width)?;
+        Some(weight.into_iter().map(|weight| weight + offset).collect())
+    }
+
+    fn norm(&mut self, name: &str, width: usize) -> Option<Norm> {
+        let epsilon = self.config.rms_norm_eps as f32;
+        Some(Norm::new(&self.norm_weight(name, width)?, epsilon))
+    }
+
+    fn layer(&mut self, index: usize, layer: &LayerConfig) -> Option<Layer> {
+        let config = self.config;
+        let (hidden, queries, keys) = (config.hidden_size, config.query_size(), config.key_size());
+        let biased = config.query_key_value_bias;
+        let name = |part: &str| format!("model.layers.{index}.{part}");
+        let attention_norm = self.norm(&name("input_layernorm"), hidden);
+        let q = self.linear(&name("self_attn.q_proj"), queries, hidden, biased);
+        let k = self.linear(&name("self_attn.k_proj"), keys, hidden, biased);
+        let v = self.linear(&name("self_attn.v_proj"), keys, hidden, biased);
+        let o = self.linear(&name("self_attn.o_proj"), hidden, queries, config.output_bias);
+        let head_norms = if config.query_key_norm {
+            let norms =
+                ["self_attn.q_norm", "self_attn.k_norm"].map(|part| self.norm_weight(&name(part), config.head_dim));
+            both(norms).map(Some)
+        } else {
+            Some(None)
+        };
+        // Gemma calls the norm of what attention adds what others call the norm before the feed-forward layer.
+        let (before, result_norms) = if config.norm_results {
+            let results = ["post_attention_layernorm", "post_feedforward_layernorm"];
+            (
+                self.norm(&name("pre_feedforward_layernorm"), hidden),
+                both(results.map(|part| self.norm(&name(part), hidden))).map(Some),
+            )
+        } else {
+            (self.norm(&name("post_attention_layernorm"), hidden), Some(None))
+        };
+        let feed_forward = match &layer.feed_forward {
+            config::FeedForward::Dense(wide) => self.gated(&name("mlp"), *wide).map(FeedForward::Dense),
+            config::FeedForward::Sparse(experts) => self.experts(&name("mlp"), experts).map(FeedForward::Sparse),
+        };
+        Some(Layer {
+            config: layer.clone(),
+            attention_norm: attention_norm?,
+            q: q?,
+            k: k?,
+            v: v?,
+            o: o?,
+            head_norms: head_norms?,
+            feed_forward_norm: before?,
+            feed_forward: feed_forward?,
+            result_norms: result_norms?,
+        })
+    }
+
+    fn gated(&mut self, name: &str, wide: usize) -> Option<Gated> {
+        let hidden = self.config.hidden_size;
+        let gate = self.linear(&format!("{name}.gate_proj"), wide, hidden, false);
+        let up = self.linear(&format!("{name}.up_proj"), wide, hidden, false);
+        let down = self.linear(&format!("{name}.down_proj"), hidden, wide, false);
+        Some(Gated { gate: gate?, up: up?, down: down? })
+    }
+
+    fn experts(&mut self, name: &str, config: &ExpertsConfig) -> Option<Experts> {
+        let router = self.linear(&format!("{name}.gate"), config.experts, self.config.hidden_size, false);
+        let correction = match config.router {
+            Router::Sigmoid { .. } => self.vector(&format!("{name}.gate.e_score_correction_bias"), config.experts),
+            Router::Softmax => Some(Vec::new()),
+        };
+        let expert = |index| self.gated(&format!("{name}.experts.{index}"), config.intermediate_size);
+        let experts: Vec<Option<Gated>> = (0..config.experts).map(expert).collect();
+        let shared = match config.shared_size {
+            Some(wide) => self.gated(&format!("{name}.shared_experts"), wide).map(Some),
+            None => Some(None),
+        };
+        let experts = experts.into_iter().collect::<Option<_>>()?;
+        Some(Experts { config: config.clone(), router: router?, correction: correction?, experts, shared: shared? })
     }
 }
-fn turn(values: &[f32], outputs: usize) -> Vec<f32> {
-    let inputs = values.len() / outputs.max(1);
-    (0..inputs).flat_map(|c| values.iter().skip(c).step_by(inputs.max(1)).copied()).collect()
+
+fn both<T>([a, b]: [Option<T>; 2]) -> Option<[T; 2]> {
+    Some([a?, b?])
 }

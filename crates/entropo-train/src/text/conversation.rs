@@ -1,7 +1,7 @@
 //! Messages and tools in the shape that chat templates read.
 //!
 //! Templates are written for the dictionaries of the OpenAI API. Keeping those, not our own types, as the input lets
-//! recorded data with more fields (`reasoning_content`, say) through unchanged.
+//! recorded data with more fields (`reasoning_content`, say) through.
 
 use entropo_core::{Message, ToolSpec};
 use serde_json::{Map, Value, json};
@@ -63,6 +63,26 @@ fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     }
 }
 
+/// The fields of a message that a template sees. As in transformers, reasoning under any of its names is there under
+/// the name that most templates read, `reasoning_content`, and under gpt-oss's `thinking`.
+pub(super) fn fields(message: &Map<String, Value>) -> Vec<(&str, &Value)> {
+    const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
+    let given = REASONING.iter().find_map(|name| message.get(*name).filter(|value| !value.is_null()));
+    let fields = message.iter().map(|(name, value)| (name.as_str(), value));
+    let Some(reasoning) = given else { return fields.collect() };
+    let [standard, thinking, _] = REASONING;
+    let mut seen = vec![(thinking, message.get(thinking).unwrap_or(reasoning))];
+    seen.extend(
+        fields
+            .filter(|(name, _)| *name != thinking)
+            .map(|(name, value)| if name == standard { (name, reasoning) } else { (name, value) }),
+    );
+    if !message.contains_key(standard) {
+        seen.push((standard, reasoning));
+    }
+    seen
+}
+
 fn message_value(message: &Message) -> Value {
     let mut entries = Map::new();
     entries.insert("role".to_owned(), message.role().into());
@@ -122,6 +142,21 @@ mod tests {
             [json!({"type": "function", "function":
                 {"name": "bash", "description": "Run", "parameters": {"type": "object"}}})]
         );
+    }
+
+    /// Expected values from transformers' `_alias_reasoning_fields`.
+    #[test]
+    fn reasoning_is_seen_under_the_names_that_templates_read() {
+        let seen = |message: Value| json!(fields(message.as_object().unwrap())).to_string();
+        assert_eq!(
+            seen(json!({"role": "a", "reasoning": "r"})),
+            r#"[["thinking","r"],["role","a"],["reasoning","r"],["reasoning_content","r"]]"#
+        );
+        assert_eq!(
+            seen(json!({"reasoning_content": null, "thinking": "t", "role": "a"})),
+            r#"[["thinking","t"],["reasoning_content","t"],["role","a"]]"#
+        );
+        assert_eq!(seen(json!({"role": "a", "thinking": null})), r#"[["role","a"],["thinking",null]]"#);
     }
 
     #[test]

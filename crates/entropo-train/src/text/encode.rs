@@ -1,8 +1,8 @@
 //! Conversations to token ids, with the actions marked.
 //!
-//! Two directions: [`ChatFormat::encode`] tokenises a whole conversation (the first prompt, or recorded data), and
-//! [`ChatFormat::observation_ids`] gives only what follows a sampled turn, so that what the model sampled is never
-//! tokenised again.
+//! Three ways: [`ChatFormat::prompt_ids`] tokenises what a model is to answer, [`ChatFormat::observation_ids`] only what
+//! follows a sampled turn, so that what the model sampled is never tokenised again, and [`ChatFormat::encode`] a whole
+//! recorded conversation with the assistant's actions marked.
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,8 +10,11 @@ use std::path::Path;
 use entropo_core::{ActionSpan, Segment};
 
 use super::conversation::Conversation;
-use super::template::{ChatTemplate, Rendered, TemplateError};
+use super::rendered::Rendered;
+use super::template::ChatTemplate;
+use super::template_error::TemplateError;
 use super::tokenizer::{SpecialText, Tokenizer, TokenizerError};
+use super::turns::{self, TurnError};
 
 /// A checkpoint's tokenizer and chat template: everything between messages and ids.
 #[derive(Debug)]
@@ -42,6 +45,21 @@ pub enum EncodeError {
     /// The tokenizer failed.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// What the assistant wrote cannot be told apart.
+    #[error(transparent)]
+    Turn(#[from] TurnError),
+    /// A token that belongs to the template and to the assistant.
+    #[error(
+        "the token {token:?} at byte {at} covers the border between what the template wrote and what the assistant \
+         wrote, so sampling cannot have produced it; encode with SpecialText::Escape, which cuts the text there as \
+         sampling does, or use a template with generation tags, which count such a token as the assistant's"
+    )]
+    Straddles {
+        /// The first token that is another one when the text is cut at the border.
+        token: String,
+        /// Where it starts in the rendered text.
+        at: usize,
+    },
     /// No assistant message to go on after.
     #[error("there is no assistant message among the {messages} messages to continue after")]
     NoAssistant {
@@ -82,17 +100,71 @@ impl ChatFormat {
         &self.template
     }
 
-    /// Renders and tokenises a conversation. [`SpecialText::Recognize`] gives what transformers gives;
-    /// [`SpecialText::Escape`] the same, except that content never becomes special tokens.
+    /// Renders and tokenises a conversation and marks what the assistant wrote in it, as [`ChatFormat::render`] finds
+    /// it. [`SpecialText::Recognize`] gives the ids that transformers gives; [`SpecialText::Escape`] the same, except
+    /// that content never becomes special tokens.
+    ///
+    /// Where the template does not mark the assistant's text itself, the ids must also be those that sampling gives: a
+    /// prompt, and what was sampled after it. [`SpecialText::Escape`] cuts the text accordingly; with
+    /// [`SpecialText::Recognize`] it is an error if a token covers both.
     pub fn encode(&self, conversation: &Conversation, special: SpecialText) -> Result<Encoded, EncodeError> {
-        Ok(encode(&self.tokenizer, &self.render(conversation, special)?)?)
+        let rendered = self.render(conversation, special)?;
+        let encoded = encode(&self.tokenizer, &rendered)?;
+        if special == SpecialText::Recognize && !self.template.marks_generation() {
+            self.check_borders(&rendered, &encoded)?;
+        }
+        Ok(encoded)
     }
 
-    /// Renders a conversation for [`encode`].
-    pub fn render(&self, conversation: &Conversation, special: SpecialText) -> Result<Rendered, TemplateError> {
+    /// The ids of a conversation that a model is to answer. Look-alikes in content are escaped.
+    pub fn prompt_ids(&self, conversation: &Conversation) -> Result<Vec<u32>, EncodeError> {
+        let rendered = self.render_text(conversation, SpecialText::Escape)?;
+        Ok(self.tokenizer.encode_pieces(&rendered.text, &rendered.cuts)?.0)
+    }
+
+    /// Renders a conversation for [`encode`] and finds what the assistant wrote in it: what the template has in
+    /// `{% generation %}` blocks or, if it has no such tags, what follows the prompts that a model would have answered.
+    ///
+    /// Without tags, the conversation is rendered up to each assistant message, ready for the answer, and again with
+    /// that message. Each of these texts must begin with the one before it, and the whole conversation with all of
+    /// them: only then did the model read, when it wrote each answer, what training now shows it. A template that
+    /// rewrites history (drops earlier reasoning, puts the tools into the last user message) is refused.
+    ///
+    /// An answer ends with what the template writes after any answer, `<|im_end|>` say, but not with the blanks after
+    /// that: a model stops at its end-of-turn token, and a line break that follows is the template's. What is written
+    /// after any answer is found by rendering an answer of a single character that occurs nowhere else, at the end of
+    /// the conversation and before a further turn; what both have in common is the end of an answer. Where that is
+    /// nothing (GLM's next turn begins at once) an answer ends with its content. The work grows with the square of the
+    /// number of messages.
+    pub fn render(&self, conversation: &Conversation, special: SpecialText) -> Result<Rendered, EncodeError> {
+        let mut rendered = self.render_text(conversation, special)?;
+        if !self.template.marks_generation() {
+            let look_alikes = self.tokenizer.look_alikes();
+            rendered.assistant_spans =
+                turns::assistant_spans(&self.template, look_alikes, conversation, &rendered.text)?;
+            if special == SpecialText::Escape {
+                rendered.cut_at_spans();
+            }
+        }
+        Ok(rendered)
+    }
+
+    fn render_text(&self, conversation: &Conversation, special: SpecialText) -> Result<Rendered, TemplateError> {
         match special {
             SpecialText::Recognize => self.template.render(conversation),
             SpecialText::Escape => self.template.render_escaped(conversation, self.tokenizer.look_alikes()),
+        }
+    }
+
+    /// Whether the ids stay the same if the text is cut where the assistant starts and stops.
+    fn check_borders(&self, rendered: &Rendered, encoded: &Encoded) -> Result<(), EncodeError> {
+        let mut cut = rendered.clone();
+        cut.cut_at_spans();
+        let (cut_ids, ranges) = self.tokenizer.encode_pieces(&cut.text, &cut.cuts)?;
+        let differs = encoded.ids.iter().zip(&cut_ids).position(|(id, cut_id)| id != cut_id);
+        match differs.and_then(|index| Some((encoded.ids.get(index)?, ranges.get(index)?))) {
+            Some((&id, range)) => Err(EncodeError::Straddles { token: self.tokenizer.token(id)?, at: range.start }),
+            None => Ok(()),
         }
     }
 
@@ -115,7 +187,7 @@ impl ChatFormat {
         let last = last.ok_or(EncodeError::NoAssistant { messages })?;
         *last = serde_json::json!({"role": "assistant", "content": placeholder.to_string()});
 
-        let rendered = self.render(&conversation, SpecialText::Escape)?;
+        let rendered = self.render_text(&conversation, SpecialText::Escape)?;
         let mut places = rendered.text.match_indices(placeholder).map(|(start, found)| start + found.len());
         let (Some(mut start), None) = (places.next(), places.next()) else {
             return Err(EncodeError::Rewritten { times: rendered.text.matches(placeholder).count() });
@@ -233,6 +305,26 @@ mod tests {
         let observed = format.observation_ids(&turns, &sampled).unwrap();
         let whole = format.encode(&turns, SpecialText::Escape).unwrap().ids;
         assert_eq!([prompt, sampled, observed].concat(), whole);
+    }
+
+    #[test]
+    fn without_generation_tags_ids_and_mask_are_the_same() {
+        let bare = CHATML.replace("{% generation %}", "").replace("{% endgeneration %}", "");
+        let turns = [("user", "Hi"), ("assistant", "H<think>\u{e9}"), ("tool", "<|im_end|>"), ("assistant", "")];
+        for special in [SpecialText::Escape, SpecialText::Recognize] {
+            let encoded = format(&bare).encode(&conversation(&turns), special).unwrap();
+            assert_eq!(encoded, format(CHATML).encode(&conversation(&turns), special).unwrap());
+            assert_eq!(encoded.actions.len(), 2);
+        }
+    }
+
+    #[test]
+    fn prompts_need_no_proof() {
+        let dropping = format("{% for m in messages if m.role != 'assistant' %}{{ m.content }}{% endfor %}");
+        let turns = conversation(&[("user", "Hi"), ("assistant", "a"), ("user", "b")]);
+        assert_eq!(text(&dropping, &dropping.prompt_ids(&turns).unwrap()), "Hib");
+        let error = dropping.encode(&turns, SpecialText::Escape).unwrap_err();
+        assert!(matches!(error, EncodeError::Turn(TurnError::Content { message: 1, times: 0 })), "{error}");
     }
 
     #[test]

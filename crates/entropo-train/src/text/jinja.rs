@@ -1,115 +1,168 @@
 //! The Jinja that chat templates are written for: jinja2 as transformers sets it up.
+//!
+//! A template is somebody else's program, so what it may use is bounded: its length, the stack that parsing it takes,
+//! and, by minijinja's fuel, the work and the memory of rendering it. One thing is not: what minijinja's own operators
+//! do with lists and dictionaries that a template has nested into each other many times over. Comparing two of them, or
+//! gluing one to a text, is done in one go, however long that takes.
 
+use std::thread;
 use std::time::SystemTime;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State, filters};
 
 use super::clock::Date;
-use super::json;
+use super::template_error::TemplateError;
+use super::{generation, json, methods, print};
 
 /// The name under which the template is known in errors.
-pub(super) const TEMPLATE: &str = "chat template";
-/// The variable that holds the mark for the start of what the assistant wrote.
-pub(super) const GENERATION_START: &str = "entropo_generation_start";
-/// The variable that holds the mark for its end.
-pub(super) const GENERATION_END: &str = "entropo_generation_end";
-/// How much work a template may do: about as many instructions, or 64 times as many bytes. Real templates need less
-/// than a thousand for a message.
-const FUEL: u64 = 20_000_000;
+const TEMPLATE: &str = "chat template";
+/// The longest source. The longest published templates have 30,000 bytes; minijinja's parser takes time that grows with
+/// the square of the length of a chain of operators.
+pub(super) const LONGEST: usize = 1 << 16;
+/// Stack for what parses the source, and for each of its bytes. minijinja's parser recurses along chains of operators;
+/// without optimisation a byte (`-----x`) takes up to 1 KiB.
+const STACK: (usize, usize) = (2 << 20, 2 << 10);
+/// The work that a template may do: about as many instructions, or 64 times as many bytes. For each message published
+/// templates need less than a thousand, most of them far less.
+const FUEL: Fuel = Fuel { always: 1_000_000, each_message: 8_000, each_byte: 1 };
+
+struct Fuel {
+    always: u64,
+    each_message: u64,
+    each_byte: u64,
+}
+
+/// A parsed template.
+pub(super) struct Jinja {
+    environment: Environment<'static>,
+    marks_generation: bool,
+}
+
+/// How large the input of a rendering is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InputSize {
+    /// Messages and tools.
+    pub(super) messages: usize,
+    /// Bytes of text in them.
+    pub(super) bytes: usize,
+}
 
 /// What `raise_exception` was called with.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Raised(pub(super) String);
+struct Raised(String);
 
-/// Parses a template into an environment of its own.
-pub(super) fn environment(source: &str, now: SystemTime) -> Result<Environment<'static>, Error> {
+impl Jinja {
+    /// Parses a template that takes the time from `now`.
+    pub(super) fn parse(source: &str, now: SystemTime) -> Result<Self, TemplateError> {
+        if source.len() > LONGEST {
+            return Err(TemplateError::TooLong { bytes: source.len() as u64, limit: LONGEST as u64 });
+        }
+        let marked = generation::mark(source);
+        let marks_generation = marked.is_some();
+        let source = marked.unwrap_or_else(|| source.to_owned());
+        let stack = STACK.0 + STACK.1 * source.len();
+        let environment = thread::scope(|scope| {
+            let parsing = thread::Builder::new().stack_size(stack).spawn_scoped(scope, || environment(source, now));
+            let parsing = parsing.map_err(|source| TemplateError::Stack { stack, source })?;
+            let broken = |_| Error::new(ErrorKind::SyntaxError, "the parser panicked");
+            parsing.join().map_err(broken).flatten().map_err(TemplateError::Parse)
+        })?;
+        Ok(Self { environment, marks_generation })
+    }
+
+    /// Whether the template says what the assistant wrote.
+    pub(super) fn marks_generation(&self) -> bool {
+        self.marks_generation
+    }
+
+    /// Renders the template.
+    pub(super) fn render(&self, variables: Value, size: InputSize) -> Result<String, TemplateError> {
+        let fuel = FUEL.always + FUEL.each_message * size.messages as u64 + FUEL.each_byte * size.bytes as u64;
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(fuel));
+        let template = environment.get_template(TEMPLATE).map_err(TemplateError::Parse)?;
+        template.render(variables).map_err(render_error)
+    }
+}
+
+fn render_error(error: Error) -> TemplateError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if current.downcast_ref().is_some_and(|error: &Error| error.kind() == ErrorKind::OutOfFuel) {
+            return TemplateError::Runaway;
+        }
+        if let Some(Raised(message)) = current.downcast_ref() {
+            return TemplateError::Refused { message: message.clone() };
+        }
+        cause = current.source();
+    }
+    TemplateError::Render(error)
+}
+
+fn environment(source: String, now: SystemTime) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.set_fuel(Some(FUEL));
-    environment.set_formatter(|out, state, value| match json::float(value) {
-        Some(number) => out.write_str(&number).map_err(Error::from),
-        None => minijinja::escape_formatter(out, state, value),
+    environment.set_unknown_method_callback(methods::call);
+    environment.set_formatter(|out, state, value| match value.kind() {
+        ValueKind::Undefined | ValueKind::Invalid => minijinja::escape_formatter(out, state, value),
+        _ => print::print(state, out, value),
     });
     environment.add_filter("tojson", json::tojson);
-    environment.add_filter("string", |value: &Value| match json::float(value) {
-        Some(number) => number,
-        None => value.to_string(),
-    });
+    environment.add_filter("join", methods::join_filter);
+    environment.add_filter("string", |state: &State<'_, '_>, value: &Value| print::text(state, value));
+    environment.add_filter("int", int);
+    environment.add_filter("float", float);
     environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
-    environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(Raised(message)))
+    environment.add_test("sequence", |value: &Value| {
+        matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map | ValueKind::Undefined)
+    });
+    environment.add_function("raise_exception", |state: &State<'_, '_>, message: &Value| -> Result<Value, Error> {
+        let message = print::text(state, message)?;
+        Err(print::invalid("raise_exception").with_source(Raised(message)))
     });
     let date = Date::new(now);
-    environment.add_function("strftime_now", move |format: String| {
-        date.format(&format).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidOperation,
-                format!("strftime_now: {format:?} has a field that is not supported"),
-            )
-        })
+    environment.add_function("strftime_now", move |state: &State<'_, '_>, format: &str| {
+        print::pay(state, format.len())?;
+        let unknown = || print::invalid(format!("strftime_now: {format:?} has a field that is not supported"));
+        date.format(format).ok_or_else(unknown)
     });
-    environment.add_template_owned(TEMPLATE, mark_generation(source))?;
+    environment.add_template_owned(TEMPLATE, source)?;
     Ok(environment)
 }
 
-/// Replaces `{% generation %}` and `{% endgeneration %}`, which transformers adds to jinja2, by a `with` block (what is
-/// set inside stays inside, as there) whose first and last output are the marks. Whitespace control stays as it is.
-fn mark_generation(source: &str) -> String {
-    let mut marked = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let (text, tag) = rest.split_at(start);
-        marked.push_str(text);
-        match generation_tag(tag) {
-            Some((length, replacement)) => {
-                marked.push_str(&replacement);
-                rest = tag.get(length..).unwrap_or_default();
-            }
-            None => {
-                marked.push_str("{%");
-                rest = tag.strip_prefix("{%").unwrap_or_default();
-            }
-        }
-    }
-    marked.push_str(rest);
-    marked
+/// jinja2's `int`: 0 for what is no number, unless asked for something else.
+fn int(
+    state: &State<'_, '_>,
+    value: &Value,
+    default: Option<Value>,
+    base: Option<u32>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    let default = default.or(options.get("default")?).unwrap_or_else(|| Value::from(0));
+    filters::int(state, value, Some(default), base, options)
 }
 
-/// The length of the generation tag that `tag` starts with, and what replaces it.
-fn generation_tag(tag: &str) -> Option<(usize, String)> {
-    let length = tag.find("%}")? + "%}".len();
-    let inner = tag.get("{%".len()..length - "%}".len())?;
-    let unsigned = inner.strip_prefix(['-', '+']).unwrap_or(inner);
-    let left = inner.strip_suffix(unsigned)?;
-    let name = unsigned.strip_suffix(['-', '+']).unwrap_or(unsigned);
-    let right = unsigned.strip_prefix(name)?;
-    let replacement = match name.trim() {
-        "generation" => {
-            format!("{{%{left} with %}}{{{{ {GENERATION_START} }}}}{{% if true %}}{{% endif {right}%}}")
-        }
-        "endgeneration" => {
-            format!("{{%{left} if true %}}{{% endif %}}{{{{ {GENERATION_END} }}}}{{% endwith {right}%}}")
-        }
-        _ => return None,
-    };
-    Some((length, replacement))
+/// jinja2's `float`: 0.0 for what is no number, unless asked for something else.
+fn float(state: &State<'_, '_>, value: &Value, default: Option<Value>, options: Kwargs) -> Result<Value, Error> {
+    let default = default.or(options.get("default")?).unwrap_or_else(|| Value::from(0.0));
+    filters::float(state, value, Some(default), options)
 }
 
 #[cfg(test)]
 mod tests {
-    use minijinja::context;
-
     use super::*;
 
+    fn try_render(source: &str) -> Result<String, TemplateError> {
+        let variables = Value::from_pairs([(generation::START, "["), (generation::END, "]")]);
+        Jinja::parse(source, SystemTime::UNIX_EPOCH)?.render(variables, InputSize { messages: 0, bytes: 0 })
+    }
+
     fn render(source: &str) -> String {
-        let environment = environment(source, SystemTime::UNIX_EPOCH).unwrap();
-        let variables = [(GENERATION_START, "["), (GENERATION_END, "]")];
-        environment.get_template(TEMPLATE).unwrap().render(Value::from_pairs(variables)).unwrap()
+        try_render(source).unwrap()
     }
 
     #[test]
@@ -129,7 +182,7 @@ mod tests {
     #[test]
     fn generation_tags_must_be_paired() {
         for source in ["{% generation %}", "{% endgeneration %}", "{% if x %}{% generation %}{% endif %}"] {
-            assert!(environment(source, SystemTime::UNIX_EPOCH).is_err(), "{source}");
+            assert!(matches!(try_render(source), Err(TemplateError::Parse(_))), "{source}");
         }
     }
 
@@ -148,8 +201,7 @@ mod tests {
     #[test]
     fn dates_come_from_the_given_clock() {
         assert_eq!(render("{{ strftime_now('%d %b %Y') }}"), "01 Jan 1970");
-        let environment = environment("{{ strftime_now('%Q') }}", SystemTime::UNIX_EPOCH).unwrap();
-        let error = environment.get_template(TEMPLATE).unwrap().render(context! {}).unwrap_err();
+        let error = try_render("{{ strftime_now('%Q') }}").unwrap_err();
         assert!(error.to_string().contains("%Q"), "{error}");
     }
 }

@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 
 use minijinja::value::{Kwargs, Value, ValueKind};
-use minijinja::{Error, ErrorKind};
+use minijinja::{Error, ErrorKind, State};
+
+use super::print::{deeper, float, invalid, items, pay};
 
 /// How `json.dumps` was asked to write.
 struct Style {
@@ -19,11 +21,17 @@ struct Style {
 
 /// The `tojson` filter of transformers: `json.dumps` with `ensure_ascii=False` unless asked otherwise, nothing escaped
 /// for HTML.
-pub(super) fn tojson(value: Value, ensure_ascii: Option<bool>, options: Kwargs) -> Result<Value, Error> {
-    let indent: Option<usize> = options.get("indent")?;
+pub(super) fn tojson(
+    state: &State<'_, '_>,
+    value: Value,
+    ensure_ascii: Option<bool>,
+    indent: Option<usize>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    let indent = indent.or(options.get("indent")?);
     let (item_separator, key_separator) = match options.get::<Option<Vec<String>>>("separators")?.as_deref() {
         Some([item, key]) => (item.clone(), key.clone()),
-        Some(_) => return Err(Error::new(ErrorKind::InvalidOperation, "tojson: separators must be two strings")),
+        Some(_) => return Err(invalid("tojson: separators must be two strings")),
         None => (if indent.is_some() { "," } else { ", " }.to_owned(), ": ".to_owned()),
     };
     let style = Style {
@@ -34,32 +42,40 @@ pub(super) fn tojson(value: Value, ensure_ascii: Option<bool>, options: Kwargs) 
         key_separator,
     };
     options.assert_all_used()?;
-    let mut out = String::new();
-    style.write(&mut out, &value, 0)?;
-    Ok(Value::from(out))
+    let mut writer = Writer { style, state, out: String::new() };
+    writer.write(&value, 0)?;
+    Ok(Value::from(writer.out))
 }
 
-impl Style {
-    fn write(&self, out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
+/// JSON in the making, paid for with the template's fuel.
+struct Writer<'a, 'template, 'env> {
+    style: Style,
+    state: &'a State<'template, 'env>,
+    out: String,
+}
+
+impl Writer<'_, '_, '_> {
+    fn write(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        pay(self.state, 0)?;
         match value.kind() {
-            ValueKind::String => self.write_text(out, value.as_str().unwrap_or_default()),
-            ValueKind::None | ValueKind::Bool | ValueKind::Number => out.push_str(&scalar(value)),
+            ValueKind::String => self.write_text(value.as_str().unwrap_or_default())?,
+            ValueKind::None | ValueKind::Bool | ValueKind::Number => self.out.push_str(&scalar(value)),
             ValueKind::Seq | ValueKind::Iterable => {
-                let items: Vec<Value> = value.try_iter()?.collect();
-                self.write_container(out, ['[', ']'], &items, depth, |out, item| self.write(out, item, depth + 1))?;
+                let items = items(self.state, value)?;
+                self.write_container(['[', ']'], &items, depth, |writer, item, depth| writer.write(item, depth))?;
             }
             ValueKind::Map => {
-                let mut keys: Vec<Value> = value.try_iter()?.collect();
-                if self.sort_keys {
+                let mut keys = items(self.state, value)?;
+                if self.style.sort_keys {
                     keys.sort();
                 }
-                self.write_container(out, ['{', '}'], &keys, depth, |out, key| {
+                self.write_container(['{', '}'], &keys, depth, |writer, key, depth| {
                     match key.as_str() {
-                        Some(text) => self.write_text(out, text),
-                        None => self.write_text(out, &scalar(key)),
+                        Some(text) => writer.write_text(text)?,
+                        None => writer.write_text(&scalar(key))?,
                     }
-                    out.push_str(&self.key_separator);
-                    self.write(out, &value.get_item(key)?, depth + 1)
+                    writer.out.push_str(&writer.style.key_separator);
+                    writer.write(&value.get_item(key)?, depth)
                 })?;
             }
             kind => {
@@ -71,55 +87,61 @@ impl Style {
     }
 
     fn write_container(
-        &self,
-        out: &mut String,
+        &mut self,
         [open, close]: [char; 2],
         items: &[Value],
         depth: usize,
-        mut write_item: impl FnMut(&mut String, &Value) -> Result<(), Error>,
+        mut write_item: impl FnMut(&mut Self, &Value, usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        out.push(open);
+        let inner = deeper(depth)?;
+        self.out.push(open);
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
-                out.push_str(&self.item_separator);
+                pay(self.state, self.style.item_separator.len() + self.style.key_separator.len())?;
+                self.out.push_str(&self.style.item_separator);
             }
-            self.break_line(out, depth + 1);
-            write_item(out, item)?;
+            self.break_line(inner)?;
+            write_item(self, item, inner)?;
         }
         if !items.is_empty() {
-            self.break_line(out, depth);
+            self.break_line(depth)?;
         }
-        out.push(close);
+        self.out.push(close);
         Ok(())
     }
 
-    fn break_line(&self, out: &mut String, depth: usize) {
-        if let Some(indent) = self.indent {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent * depth));
+    fn break_line(&mut self, depth: usize) -> Result<(), Error> {
+        if let Some(indent) = self.style.indent {
+            let spaces = indent.saturating_mul(depth);
+            pay(self.state, spaces)?;
+            self.out.push('\n');
+            self.out.extend(std::iter::repeat_n(' ', spaces));
         }
+        Ok(())
     }
 
-    fn write_text(&self, out: &mut String, text: &str) {
-        out.push('"');
+    fn write_text(&mut self, text: &str) -> Result<(), Error> {
+        pay(self.state, text.len())?;
+        self.out.push('"');
         for character in text.chars() {
             match character {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                '\u{8}' => out.push_str("\\b"),
-                '\u{c}' => out.push_str("\\f"),
-                _ if character < ' ' || (self.ensure_ascii && !character.is_ascii()) => {
+                '"' => self.out.push_str("\\\""),
+                '\\' => self.out.push_str("\\\\"),
+                '\n' => self.out.push_str("\\n"),
+                '\r' => self.out.push_str("\\r"),
+                '\t' => self.out.push_str("\\t"),
+                '\u{8}' => self.out.push_str("\\b"),
+                '\u{c}' => self.out.push_str("\\f"),
+                _ if character < ' ' || (self.style.ensure_ascii && !character.is_ascii()) => {
                     for unit in character.encode_utf16(&mut [0; 2]) {
-                        let _ = write!(out, "\\u{unit:04x}");
+                        let _ = write!(self.out, "\\u{unit:04x}");
                     }
                 }
-                _ => out.push(character),
+                _ => self.out.push(character),
             }
         }
-        out.push('"');
+        self.out.push('"');
+        Ok(())
     }
 }
 
@@ -128,29 +150,14 @@ fn scalar(value: &Value) -> String {
     match value.kind() {
         ValueKind::None => "null".to_owned(),
         ValueKind::Bool => value.is_true().to_string(),
-        _ => float(value).unwrap_or_else(|| value.to_string()),
+        _ => match float(value).as_deref() {
+            Some("inf") => "Infinity".to_owned(),
+            Some("-inf") => "-Infinity".to_owned(),
+            Some("nan") => "NaN".to_owned(),
+            Some(number) => number.to_owned(),
+            None => value.to_string(),
+        },
     }
-}
-
-/// A floating-point number as Python writes it: the fewest digits that read back as the same number, an exponent below
-/// 1e-4 and from 1e16 on. `None` for every other value.
-pub(super) fn float(value: &Value) -> Option<String> {
-    if value.kind() != ValueKind::Number || value.is_integer() {
-        return None;
-    }
-    let number = f64::try_from(value.clone()).ok()?;
-    if !number.is_finite() {
-        let infinity = if number > 0.0 { "Infinity" } else { "-Infinity" };
-        return Some(if number.is_nan() { "NaN" } else { infinity }.to_owned());
-    }
-    let scientific = format!("{number:e}");
-    let (digits, exponent) = scientific.split_once('e')?;
-    let exponent: i32 = exponent.parse().ok()?;
-    if number == 0.0 || (-4..16).contains(&exponent) {
-        return Some(format!("{number:?}"));
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    Some(format!("{digits}e{sign}{:02}", exponent.abs()))
 }
 
 #[cfg(test)]
@@ -158,8 +165,13 @@ mod tests {
     use super::*;
 
     fn dumps(value: Value, options: &[(&str, Value)]) -> String {
+        try_dumps(value, options).unwrap()
+    }
+
+    fn try_dumps(value: Value, options: &[(&str, Value)]) -> Result<String, Error> {
         let options = options.iter().map(|(name, value)| (*name, value.clone())).collect();
-        tojson(value, None, options).unwrap().to_string()
+        let environment = minijinja::Environment::new();
+        tojson(&environment.empty_state(), value, None, None, options).map(|json| json.to_string())
     }
 
     #[test]
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn undefined_and_unknown_options_are_refused() {
-        assert!(tojson(Value::UNDEFINED, None, Kwargs::from_iter([("indent", Value::from(2))])).is_err());
-        assert!(tojson(Value::from(1), None, Kwargs::from_iter([("color", Value::from(2))])).is_err());
+        assert!(try_dumps(Value::UNDEFINED, &[("indent", Value::from(2))]).is_err());
+        assert!(try_dumps(Value::from(1), &[("color", Value::from(2))]).is_err());
     }
 }

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use minijinja::value::Value;
 use serde_json::Value as Json;
 
+use super::conversation::fields;
 use super::look_alike::{LookAlikes, Scope, after_character};
-use super::template::Rendered;
+use super::rendered::Rendered;
 
 /// The first few private-use characters that occur in none of the texts, as many as [`Marks`] needs.
 pub(super) fn unused_characters<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<char> {
@@ -93,12 +94,17 @@ pub(super) struct Marking<'a> {
 /// A message as a template sees it.
 pub(super) fn message_value(message: &Json, marking: Option<&Marking<'_>>, marks: &Marks) -> Value {
     match message {
-        Json::Object(entries) if message.get("role").is_some_and(|role| role == "assistant") => {
-            Value::from_pairs(entries.iter().map(|(key, entry)| {
-                let own_text = key != "tool_calls";
+        Json::Object(message) => {
+            let assistant = message.get("role").is_some_and(|role| role == "assistant");
+            Value::from_pairs(fields(message).into_iter().map(|(key, field)| {
+                let own_text = assistant && key != "tool_calls";
                 let marking = marking.filter(|marking| !own_text || marking.assistant);
                 let scope = if own_text { Scope::Special } else { Scope::Added };
-                (key.as_str(), data_value(entry, scope, marking, marks))
+                let key = match marking {
+                    Some(marking) if !assistant => Value::from(marking.mark(key, scope, marks)),
+                    _ => Value::from(key),
+                };
+                (key, data_value(field, scope, marking, marks))
             }))
         }
         _ => data_value(message, Scope::Added, marking, marks),

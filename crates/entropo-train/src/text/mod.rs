@@ -26,17 +26,26 @@
 mod clock;
 mod conversation;
 mod encode;
+mod generation;
 mod jinja;
 mod json;
 mod look_alike;
 mod marks;
+mod methods;
+mod print;
+mod rendered;
 mod stream;
 mod template;
+mod template_error;
 mod tokenizer;
+mod turns;
 
 pub use conversation::Conversation;
 pub use encode::{ChatFormat, EncodeError, Encoded, encode};
 pub use look_alike::LookAlikes;
+pub use rendered::Rendered;
 pub use stream::TextStream;
-pub use template::{ChatTemplate, Rendered, TemplateError};
+pub use template::ChatTemplate;
+pub use template_error::TemplateError;
 pub use tokenizer::{AddedToken, SpecialText, Tokenizer, TokenizerError};
+pub use turns::TurnError;

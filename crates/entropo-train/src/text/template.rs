@@ -2,22 +2,27 @@
 //!
 //! A template is Jinja that comes with a checkpoint, and decides more than layout: it may trim content, drop old
 //! reasoning or refuse roles. It is rendered as transformers does; what the assistant wrote is known from the
-//! template's own `{% generation %}` tags.
+//! template's own `{% generation %}` tags, or, where it has none, from rendering parts of the conversation
+//! ([`ChatFormat::render`](super::ChatFormat::render)).
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 use std::time::SystemTime;
 
 use minijinja::value::Value;
-use minijinja::{Environment, ErrorKind};
 use serde_json::Value as Json;
 
 use super::conversation::Conversation;
-use super::jinja::{self, GENERATION_END, GENERATION_START, Raised, TEMPLATE};
+use super::generation;
+use super::jinja::{InputSize, Jinja, LONGEST};
 use super::look_alike::{LookAlikes, Scope};
 use super::marks::{Marking, Marks, Placement, data_value, message_value, unused_characters};
+use super::rendered::Rendered;
+use super::template_error::TemplateError;
+
+/// The longest `tokenizer_config.json`. The longest published ones list their added tokens in 2 MB.
+const CONFIG_BYTES: u64 = 64 << 20;
 
 /// A parsed chat template and its variables.
 ///
@@ -35,80 +40,8 @@ use super::marks::{Marking, Marks, Placement, data_value, message_value, unused_
 /// ```
 pub struct ChatTemplate {
     source: String,
-    environment: Environment<'static>,
+    jinja: Jinja,
     variables: BTreeMap<String, Json>,
-}
-
-/// What a template wrote.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rendered {
-    /// The text.
-    pub text: String,
-    /// What the assistant wrote, a byte range for each `{% generation %}` block that was rendered; none if the template
-    /// has none.
-    pub assistant_spans: Vec<Range<usize>>,
-    /// Where to cut the text before tokenising, in ascending bytes, so that look-alikes in content stay text.
-    pub cuts: Vec<usize>,
-}
-
-/// Why a template cannot be loaded or rendered.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TemplateError {
-    /// A file that cannot be read.
-    #[error("cannot read {file}: {source}")]
-    Read {
-        /// The file.
-        file: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file that is not the JSON it should be.
-    #[error("{file} is not valid JSON: {source}")]
-    Json {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-    /// A checkpoint without a chat template.
-    #[error(
-        "no chat template in {directory}: neither chat_template.jinja nor chat_template in tokenizer_config.json; base \
-         models have none: give one with ChatTemplate::new"
-    )]
-    Missing {
-        /// The checkpoint's directory.
-        directory: String,
-    },
-    /// A template with a syntax error.
-    #[error("the chat template does not parse: {0}")]
-    Parse(#[source] minijinja::Error),
-    /// A template that refuses the conversation by `raise_exception`.
-    #[error("the chat template refuses the conversation: {message}")]
-    Refused {
-        /// The template's words.
-        message: String,
-    },
-    /// A template that computes without end.
-    #[error(
-        "the chat template was stopped because it did not finish; look for a loop that never ends or squares its input"
-    )]
-    Runaway,
-    /// A template that fails on this conversation.
-    #[error("the chat template fails on this conversation: {0}")]
-    Render(#[source] minijinja::Error),
-    /// `{% generation %}` blocks inside each other, or repeated in part.
-    #[error("the chat template's generation blocks overlap in its output; they must follow each other")]
-    GenerationBlocks,
-    /// Content that uses every private-use character of plane 16.
-    #[error("the conversation leaves no private-use character (U+100000 to U+10FFFD) free to mark content with")]
-    NoFreeCharacter,
-    /// A template that takes text apart which must be kept from becoming special tokens.
-    #[error(
-        "the chat template takes content apart at text that looks like a special token, so the two cannot be kept \
-         apart; remove such text from the messages, or render without escaping if they can be trusted"
-    )]
-    Inseparable,
 }
 
 impl ChatTemplate {
@@ -119,7 +52,7 @@ impl ChatTemplate {
     ) -> Result<Self, TemplateError> {
         Ok(Self {
             source: source.to_owned(),
-            environment: jinja::environment(source, SystemTime::now()).map_err(TemplateError::Parse)?,
+            jinja: Jinja::parse(source, SystemTime::now())?,
             variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         })
     }
@@ -129,12 +62,12 @@ impl ChatTemplate {
     pub fn from_dir(directory: impl AsRef<Path>) -> Result<Self, TemplateError> {
         let directory = directory.as_ref();
         let path = directory.join("tokenizer_config.json");
-        let config = match read_if_exists(&path)? {
+        let config = match read_if_exists(&path, CONFIG_BYTES)? {
             Some(text) => serde_json::from_str(&text)
                 .map_err(|source| TemplateError::Json { file: path.display().to_string(), source })?,
             None => Json::Null,
         };
-        let source = match read_if_exists(&directory.join("chat_template.jinja"))? {
+        let source = match read_if_exists(&directory.join("chat_template.jinja"), LONGEST as u64)? {
             Some(source) => source,
             None => configured_template(&config)
                 .ok_or_else(|| TemplateError::Missing { directory: directory.display().to_string() })?
@@ -152,7 +85,7 @@ impl ChatTemplate {
 
     /// Takes the time for `strftime_now` from `now` instead of the moment of loading.
     pub fn with_clock(mut self, now: SystemTime) -> Result<Self, TemplateError> {
-        self.environment = jinja::environment(&self.source, now).map_err(TemplateError::Parse)?;
+        self.jinja = Jinja::parse(&self.source, now)?;
         Ok(self)
     }
 
@@ -166,7 +99,13 @@ impl ChatTemplate {
         self.variables.get(name)
     }
 
-    /// Renders a conversation, without any cuts.
+    /// Whether the template has `{% generation %}` tags, which say what the assistant wrote.
+    pub fn marks_generation(&self) -> bool {
+        self.jinja.marks_generation()
+    }
+
+    /// Renders a conversation, without any cuts. The assistant's spans are those of the `{% generation %}` blocks; a
+    /// template without them gives none: see [`ChatFormat::render`](super::ChatFormat::render).
     pub fn render(&self, conversation: &Conversation) -> Result<Rendered, TemplateError> {
         self.render_marked(conversation, &self.marks(conversation)?, None)
     }
@@ -226,24 +165,16 @@ impl ChatTemplate {
             ("tools", if conversation.tools.is_empty() { Value::from(()) } else { tools }),
             ("documents", Value::from(())),
             ("add_generation_prompt", Value::from(conversation.generation_prompt)),
-            (GENERATION_START, Value::from(marks.generation_start.to_string())),
-            (GENERATION_END, Value::from(marks.generation_end.to_string())),
+            (generation::START, Value::from(marks.generation_start.to_string())),
+            (generation::END, Value::from(marks.generation_end.to_string())),
         ]);
-        let template = self.environment.get_template(TEMPLATE).map_err(TemplateError::Parse)?;
-        let output = template.render(Value::from_pairs(context)).map_err(render_error)?;
+        let texts = conversation.texts();
+        let size = InputSize {
+            messages: conversation.messages.len() + conversation.tools.len(),
+            bytes: texts.into_iter().map(str::len).sum(),
+        };
+        let output = self.jinja.render(Value::from_pairs(context), size)?;
         marks.strip(&output).ok_or(TemplateError::GenerationBlocks)
-    }
-}
-
-impl Rendered {
-    /// The text from byte `start` on.
-    pub(super) fn tail(&self, start: usize) -> Self {
-        let spans = self.assistant_spans.iter().filter(|span| span.end > start);
-        Self {
-            text: self.text.get(start..).unwrap_or_default().to_owned(),
-            assistant_spans: spans.map(|span| span.start.saturating_sub(start)..span.end - start).collect(),
-            cuts: self.cuts.iter().filter(|&&cut| cut > start).map(|cut| cut - start).collect(),
-        }
     }
 }
 
@@ -253,26 +184,18 @@ impl fmt::Debug for ChatTemplate {
     }
 }
 
-fn render_error(error: minijinja::Error) -> TemplateError {
-    if error.kind() == ErrorKind::OutOfFuel {
-        return TemplateError::Runaway;
+/// The text of a file that is not longer than `limit` bytes, if there is one.
+fn read_if_exists(path: &Path, limit: u64) -> Result<Option<String>, TemplateError> {
+    let file = || path.display().to_string();
+    let length = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(TemplateError::Read { file: file(), source }),
+    };
+    if length > limit {
+        return Err(TemplateError::TooLong { bytes: length, limit });
     }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(current) = cause {
-        if let Some(Raised(message)) = current.downcast_ref() {
-            return TemplateError::Refused { message: message.clone() };
-        }
-        cause = current.source();
-    }
-    TemplateError::Render(error)
-}
-
-fn read_if_exists(path: &Path) -> Result<Option<String>, TemplateError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(TemplateError::Read { file: path.display().to_string(), source }),
-    }
+    std::fs::read_to_string(path).map(Some).map_err(|source| TemplateError::Read { file: file(), source })
 }
 
 /// The template in a `tokenizer_config.json`: a text, or a list of `{name, template}`.

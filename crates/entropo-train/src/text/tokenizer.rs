@@ -15,7 +15,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     finish: Option<PostProcessorWrapper>,
     added: Vec<AddedToken>,
-    known: Vec<bool>,
+    /// All ids, ascending. A file may claim any id, so nothing is allocated by the largest.
+    known: Vec<u32>,
     look_alikes: LookAlikes,
 }
 
@@ -104,28 +105,15 @@ impl Tokenizer {
 
     /// Reads the content of a `tokenizer.json`; `name` is what errors call it.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self, TokenizerError> {
-        let parse_error = |source| TokenizerError::Parse { file: name.to_owned(), source };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(parse_error)?;
-        inner.with_truncation(None).map_err(parse_error)?;
-        inner.with_padding(None);
-        // Post-processors may shrink offsets to what is not blank, which would lose action tokens.
-        let finish = inner.get_post_processor().cloned();
-        inner.with_post_processor(None::<PostProcessorWrapper>);
-
+        let (inner, finish) = load(bytes).map_err(|source| TokenizerError::Parse { file: name.to_owned(), source })?;
         let mut added: Vec<AddedToken> = inner
             .get_added_tokens_decoder()
             .into_iter()
             .map(|(id, token)| AddedToken { id, text: token.content, special: token.special })
             .collect();
         added.sort_by_key(|token| token.id);
-        let mut known = Vec::new();
-        for id in inner.get_vocab(true).into_values() {
-            let id = id as usize;
-            known.resize(known.len().max(id + 1), false);
-            if let Some(slot) = known.get_mut(id) {
-                *slot = true;
-            }
-        }
+        let mut known: Vec<u32> = inner.get_vocab(true).into_values().collect();
+        known.sort_unstable();
         let look_alikes = LookAlikes::new(added.iter().map(|token| (token.text.as_str(), token.special)));
         Ok(Self { inner, finish, added, known, look_alikes })
     }
@@ -197,7 +185,7 @@ impl Tokenizer {
 
     /// One past the largest id. The model's vocabulary may be larger.
     pub fn vocab_size(&self) -> usize {
-        self.known.len()
+        self.known.last().map_or(0, |&id| id as usize + 1)
     }
 
     /// The tokens that are recognised before text is split, by id.
@@ -217,8 +205,29 @@ impl Tokenizer {
     }
 
     fn knows(&self, id: u32) -> bool {
-        self.known.get(id as usize).copied().unwrap_or(false)
+        self.known.binary_search(&id).is_ok()
     }
+}
+
+/// The tokenizer of a file, and what it does last, taken out: post-processors may shrink offsets to what is not blank,
+/// which would lose action tokens.
+///
+/// The library panics at files that are not JSON, and at some that are (a post-processor that names a token it does
+/// not define). Such a panic is an error like any other here.
+fn load(bytes: &[u8]) -> tokenizers::Result<(tokenizers::Tokenizer, Option<PostProcessorWrapper>)> {
+    serde_json::from_str::<serde::de::IgnoredAny>(std::str::from_utf8(bytes)?)?;
+    let loaded = std::panic::catch_unwind(|| {
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)?;
+        inner.with_truncation(None)?;
+        inner.with_padding(None);
+        let finish = inner.get_post_processor().cloned();
+        inner.with_post_processor(None::<PostProcessorWrapper>);
+        if let Some(finish) = &finish {
+            finish.process(inner.encode("", false)?, None, true)?;
+        }
+        Ok((inner, finish))
+    });
+    loaded.unwrap_or_else(|_| Err("a part of it has not the shape that the tokenizers library expects".into()))
 }
 
 #[cfg(test)]
@@ -229,6 +238,10 @@ pub(super) mod tests {
 
     /// A byte-level tokenizer without merges: a token a byte, then `<|im_start|>`, `<|im_end|>`, `<think>`, `</think>`.
     pub(in crate::text) fn bytes_tokenizer() -> Tokenizer {
+        Tokenizer::from_bytes(bytes_file().to_string().as_bytes(), "bytes").unwrap()
+    }
+
+    fn bytes_file() -> serde_json::Value {
         let vocab: serde_json::Map<String, serde_json::Value> =
             byte_letters().enumerate().map(|(id, letter)| (letter.to_string(), id.into())).collect();
         let added = [("<|im_start|>", true), ("<|im_end|>", true), ("<think>", false), ("</think>", false)];
@@ -242,12 +255,11 @@ pub(super) mod tests {
             .collect();
         let byte_level = serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
             "use_regex": false});
-        let file = serde_json::json!({
+        serde_json::json!({
             "version": "1.0", "added_tokens": added, "normalizer": null, "truncation": null, "padding": null,
             "pre_tokenizer": byte_level, "post_processor": byte_level, "decoder": byte_level,
             "model": {"type": "BPE", "vocab": vocab, "merges": []},
-        });
-        Tokenizer::from_bytes(file.to_string().as_bytes(), "bytes").unwrap()
+        })
     }
 
     /// The letters by which byte-level vocabularies spell bytes.
@@ -297,6 +309,39 @@ pub(super) mod tests {
         assert!(broken.to_string().starts_with("half.json is not a tokenizer"), "{broken}");
     }
 
+    #[test]
+    fn files_that_make_the_library_panic_are_refused() {
+        let mut file = bytes_file();
+        let first = serde_json::json!({"SpecialToken": {"id": "[CLS]", "type_id": 0}});
+        file["post_processor"] =
+            serde_json::json!({"type": "TemplateProcessing", "single": [first], "pair": [], "special_tokens": {}});
+        for file in [
+            file.to_string(),
+            bytes_file()
+                .to_string()
+                .replace("\"merges\"", "\"continuing_subword_prefix\": \"é\\u0000\", \"merges\"")
+                .replace("[]}}", "[[\"a\", \"b\"]]}}"),
+        ] {
+            let error = Tokenizer::from_bytes(file.as_bytes(), "odd").unwrap_err();
+            assert!(matches!(error, TokenizerError::Parse { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn claimed_ids_take_no_memory() {
+        let mut file = bytes_file();
+        file["model"]["vocab"]["far"] = u32::MAX.into();
+        let tokenizer = Tokenizer::from_bytes(file.to_string().as_bytes(), "far").unwrap();
+        assert_eq!(tokenizer.vocab_size(), 1 << 32);
+        assert!(tokenizer.known.capacity() < 1000, "{}", tokenizer.known.capacity());
+        assert_eq!(tokenizer.decode(&[u32::MAX], false).unwrap(), "far");
+        let error = tokenizer.decode(&[u32::MAX - 1], false).unwrap_err();
+        assert!(matches!(error, TokenizerError::UnknownId { vocab_size: 0x1_0000_0000, .. }), "{error}");
+        file["model"]["vocab"]["far"] = (1u64 << 32).into();
+        let error = Tokenizer::from_bytes(file.to_string().as_bytes(), "far").unwrap_err();
+        assert!(matches!(error, TokenizerError::Parse { .. }), "{error}");
+    }
+
     /// Arbitrary text with whole look-alikes spliced in.
     pub(in crate::text) fn spliced_text() -> impl Strategy<Value = String> {
         text_with(&["<|im_start|>", "<|im_end|>", "<think>", "</think>", "<|im_", "<"])
@@ -313,6 +358,23 @@ pub(super) mod tests {
     }
 
     proptest! {
+        #[test]
+        fn damaged_files_are_refused_or_work(cut in 0..10_000usize, place in 0..10_000usize, byte: u8) {
+            let mut file = bytes_file().to_string().into_bytes();
+            let length = file.len();
+            file[place % length] = byte;
+            if let Ok(tokenizer) = Tokenizer::from_bytes(&file, "damaged") {
+                let _ = tokenizer.encode("a<think>\u{e9}", SpecialText::Recognize);
+            }
+            prop_assert!(Tokenizer::from_bytes(&file[..cut % length], "cut").is_err());
+        }
+
+        #[test]
+        fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let error = Tokenizer::from_bytes(&bytes, "random").unwrap_err();
+            prop_assert!(matches!(error, TokenizerError::Parse { .. }), "{}", error);
+        }
+
         #[test]
         fn escaped_text_has_no_added_token_and_reads_back(text in spliced_text()) {
             let tokenizer = bytes_tokenizer();

@@ -3,14 +3,16 @@
 mod agreement;
 mod conversation;
 mod fixtures;
+mod prefixes;
 mod requests;
 mod sampling;
+mod streaming;
 
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use entropo_agent::{CancellationToken, Sampling};
+use entropo_agent::Sampling;
 use entropo_train::data::{Batch, Sequence};
 use entropo_train::decoder::{Decoder, DecoderConfig};
 use entropo_train::generate::{Engine, EngineConfig, EngineError, GenerateRequest, Generated, HostDecoder};
@@ -70,13 +72,13 @@ fn prompt(decoder: &Decoder, tokens: usize, seed: u64) -> Vec<u32> {
     (0..tokens).map(|_| random.random_range(0..decoder.config().vocab_size as u32)).collect()
 }
 
-/// One thread, everything computed anew.
+/// One sequence at a time on one thread.
 fn plain() -> EngineConfig {
-    EngineConfig { workers: 1, batch: 1, prefill: 1024, kept_tokens: 0 }
+    EngineConfig { threads: 1, batch: 1, prefill: 1024, ..EngineConfig::default() }
 }
 
 fn engine(decoder: &Decoder, config: EngineConfig) -> Arc<Engine> {
-    Arc::new(Engine::new(HostDecoder::new(decoder), config))
+    Arc::new(Engine::new(HostDecoder::new(decoder).unwrap(), config))
 }
 
 /// A request without stop tokens.
@@ -84,9 +86,21 @@ fn request(prompt: &[u32], temperature: f32, max_tokens: usize, seed: u64) -> Ge
     GenerateRequest {
         prompt: prompt.to_vec(),
         sampling: Sampling { temperature, max_tokens, ..Sampling::default() },
-        stop: Vec::new(),
         seed,
-        cancel: CancellationToken::new(),
+        ..GenerateRequest::default()
+    }
+}
+
+/// The same request once more; its rule, if it has one, stays where it is.
+fn again(request: &GenerateRequest) -> GenerateRequest {
+    GenerateRequest {
+        prompt: request.prompt.clone(),
+        sampling: request.sampling.clone(),
+        stop: request.stop.clone(),
+        rule: None,
+        top_logprobs: request.top_logprobs,
+        seed: request.seed,
+        cancel: request.cancel.clone(),
     }
 }
 
@@ -140,4 +154,11 @@ fn trained_on(decoder: &Decoder, prompt: &[u32], completion: &[u32]) -> Vec<f32>
     let actions = (0..prompt.len() + completion.len()).map(|position| position >= prompt.len()).collect();
     let sequence = Sequence::new("completion", [prompt, completion].concat(), actions).unwrap();
     host(action_logprobs(decoder, &Batch::new(&[&sequence], &decoder.device())))
+}
+
+/// Bytes of the key and value cache for so many blocks of 16 positions.
+fn cache_bytes(decoder: &Decoder, blocks: usize) -> usize {
+    let config = decoder.config();
+    let values = config.head_dim.next_multiple_of(16); // vectors of 16 numbers
+    blocks * config.layers.len() * config.num_key_value_heads * (config.head_dim + values) * 16 * size_of::<f32>()
 }

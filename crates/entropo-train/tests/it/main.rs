@@ -17,4 +17,6 @@ mod learner;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod text;
+#[cfg(test)]
 mod training;

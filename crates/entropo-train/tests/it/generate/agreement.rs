@@ -3,7 +3,7 @@
 use entropo_train::decoder::Decoder;
 use entropo_train::generate::{EngineConfig, GenerateRequest};
 
-use super::{all, alone, bits, decoders, engine, likeliest, plain, prompt, request, trained_on};
+use super::{again, all, alone, bits, cache_bytes, decoders, engine, likeliest, plain, prompt, request, trained_on};
 use crate::support::assert_all_within;
 
 /// Lengths below, at and above the kernels' blocks of 4 rows and 16 positions.
@@ -43,7 +43,7 @@ fn next_turns(requests: &[GenerateRequest], completions: &[Vec<u32>]) -> Vec<Gen
     let next = |(request, completion): (&GenerateRequest, &Vec<u32>)| GenerateRequest {
         prompt: [&request.prompt[..], completion, &[1, 2, 3]].concat(),
         seed: request.seed + 100,
-        ..request.clone()
+        ..again(request)
     };
     requests.iter().zip(completions).map(next).collect()
 }
@@ -53,29 +53,32 @@ pub(super) async fn check_settings(name: &str, decoder: &Decoder) {
     let mut expected = Vec::new();
     let first = rollouts(decoder);
     for request in &first {
-        expected.push(bits(&alone(decoder, request.clone()).await));
+        expected.push(bits(&alone(decoder, again(request)).await));
     }
     let sampled: Vec<_> = expected.iter().map(|(tokens, _)| tokens.clone()).collect();
     let second = next_turns(&first, &sampled);
     let mut expected_next = Vec::new();
     for request in &second {
-        expected_next.push(bits(&alone(decoder, request.clone()).await));
+        expected_next.push(bits(&alone(decoder, again(request)).await));
     }
-    for config in settings() {
+    for config in settings(decoder) {
         let engine = engine(decoder, config.clone());
         for (requests, expected) in [(&first, &expected), (&first, &expected), (&second, &expected_next)] {
-            for (index, answer) in all(&engine, requests.clone()).await.into_iter().enumerate() {
+            for (index, answer) in all(&engine, requests.iter().map(again).collect()).await.into_iter().enumerate() {
                 assert_eq!(bits(&answer.unwrap()), expected[index], "{name}: request {index} with {config:?}");
             }
         }
     }
 }
 
-fn settings() -> impl Iterator<Item = EngineConfig> {
-    let grid = [1, 2].into_iter().flat_map(|workers| [1, 3, 32].map(|batch| (workers, batch)));
+/// Threads, batches, lengths of a step's prompt, and caches: one that keeps everything, and one in which requests wait for
+/// each other and little is kept.
+fn settings(decoder: &Decoder) -> impl Iterator<Item = EngineConfig> {
+    let token = cache_bytes(decoder, 1);
+    let grid = [1, 2].into_iter().flat_map(|threads| [1, 3, 32].map(|batch| (threads, batch)));
     let grid = grid.flat_map(|place| [1, 7, 128].map(|prefill| (place, prefill)));
-    grid.flat_map(|((workers, batch), prefill)| {
-        [0, 60, 1 << 16].map(|kept_tokens| EngineConfig { workers, batch, prefill, kept_tokens })
+    grid.flat_map(move |((threads, batch), prefill)| {
+        [5, 9, 1 << 12].map(|blocks| EngineConfig { threads, batch, prefill, cache_bytes: blocks * token })
     })
 }
 

@@ -136,7 +136,7 @@ fn decoder(vocab_size: usize) -> Decoder {
 
 /// One rollout, with the tokens of every reply.
 async fn roll_out(decoder: &Decoder, dialect: impl Dialect + 'static, seed: u64) -> (Trajectory, Vec<SampledTokens>) {
-    let engine = EngineConfig { workers: 1, ..EngineConfig::default() };
+    let engine = EngineConfig { threads: 1, ..EngineConfig::default() };
     let model = LocalModel::new("random", decoder, format(), engine).unwrap().with_dialect(dialect);
     let overheard = Arc::new(Overheard { model, replies: Mutex::default() });
     let sampling = Sampling { max_tokens: 24, ..Sampling::default() };
@@ -232,7 +232,7 @@ fn a_tokenizer_of_another_checkpoint_is_refused() {
 
 #[tokio::test]
 async fn a_checkpoint_directory_is_a_model() {
-    let model = LocalModel::open(&root().join("models/qwen2/checkpoint")).unwrap();
+    let model = LocalModel::open(&root().join("models/qwen2/checkpoint"), EngineConfig::default()).unwrap();
     assert_eq!(model.name(), "checkpoint");
     let messages = [Message::user("Hello")];
     let sampling = Sampling { max_tokens: 8, ..Sampling::default() };
@@ -243,6 +243,6 @@ async fn a_checkpoint_directory_is_a_model() {
     assert_eq!(model.chat(request).await.unwrap(), reply);
     assert!(reply.tokens.unwrap().completion.len() <= 8);
 
-    let error = LocalModel::open(Path::new("/nowhere")).unwrap_err();
+    let error = LocalModel::open(Path::new("/nowhere"), EngineConfig::default()).unwrap_err();
     assert!(error.to_string().contains("/nowhere/config.json"), "{error}");
 }

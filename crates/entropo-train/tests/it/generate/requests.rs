@@ -10,7 +10,7 @@ use entropo_train::decoder::Decoder;
 use entropo_train::generate::{EngineConfig, EngineError, GenerateRequest};
 use serde_json::json;
 
-use super::{CONTEXT, all, alone, decoders, engine, one, plain, prompt, request, shaken};
+use super::{CONTEXT, again, all, alone, bits, cache_bytes, decoders, engine, one, plain, prompt, request, shaken};
 use crate::support::{config_with, host};
 
 #[tokio::test]
@@ -20,7 +20,10 @@ async fn a_stop_token_ends_the_reply_and_is_part_of_it() {
     for stop in [vec![free.completion[4]], free.completion[6..9].to_vec()] {
         let end = free.completion.iter().position(|token| stop.contains(token)).unwrap();
         let stopped = alone(decoder, GenerateRequest { stop, ..request(&[1, 2, 3], 1.0, 40, 5) }).await;
-        assert_eq!((stopped.completion, stopped.stop), (free.completion[..=end].to_vec(), StopReason::EndOfTurn));
+        assert_eq!(
+            (stopped.completion, stopped.ending.stop),
+            (free.completion[..=end].to_vec(), StopReason::EndOfTurn)
+        );
         assert_eq!(stopped.logprobs, free.logprobs[..=end]);
     }
 }
@@ -29,10 +32,13 @@ async fn a_stop_token_ends_the_reply_and_is_part_of_it() {
 async fn max_tokens_and_the_context_end_a_reply() {
     let decoder = &decoders()[1];
     let reply = alone(decoder, request(&[1], 1.0, 7, 0)).await;
-    assert_eq!((reply.completion.len(), reply.stop), (7, StopReason::MaxTokens));
+    assert_eq!((reply.completion.len(), reply.ending.stop), (7, StopReason::MaxTokens));
     for room in [1, 5] {
         let reply = alone(decoder, request(&prompt(decoder, CONTEXT - room, 1), 1.0, 40, 0)).await;
-        assert_eq!((reply.completion.len(), reply.logprobs.len(), reply.stop), (room, room, StopReason::Context));
+        assert_eq!(
+            (reply.completion.len(), reply.logprobs.len(), reply.ending.stop),
+            (room, room, StopReason::Context)
+        );
     }
 }
 
@@ -50,7 +56,9 @@ async fn what_cannot_be_continued_is_refused() {
     for (prompt, refusal) in refusals {
         assert_eq!(engine.generate(request(&prompt, 1.0, 5, 0)).await, Err(refusal));
     }
-    assert_eq!(one(&engine, request(&[1], 1.0, 5, 0)).await, alone(decoder, request(&[1], 1.0, 5, 0)).await);
+    let (after, expected) =
+        (one(&engine, request(&[1], 1.0, 5, 0)).await, alone(decoder, request(&[1], 1.0, 5, 0)).await);
+    assert_eq!(bits(&after), bits(&expected));
 }
 
 /// A decoder that is not done with an endless request before the test is.
@@ -71,12 +79,12 @@ async fn a_moment() {
 async fn a_cancelled_request_gives_its_place_to_the_next() {
     let decoder = patient();
     let engine = engine(&decoder, plain()); // one place
-    let expected = alone(&decoder, request(&[4, 5], 1.0, 20, 6)).await;
+    let expected = bits(&alone(&decoder, request(&[4, 5], 1.0, 20, 6)).await);
 
     let before = endless(0);
     before.cancel.cancel();
     assert_eq!(engine.generate(before).await, Err(EngineError::Cancelled));
-    assert_eq!(one(&engine, request(&[4, 5], 1.0, 20, 6)).await, expected);
+    assert_eq!(bits(&one(&engine, request(&[4, 5], 1.0, 20, 6)).await), expected);
 
     let (during, waiting) = (endless(1), endless(2));
     let cancels = [during.cancel.clone(), waiting.cancel.clone()];
@@ -88,7 +96,7 @@ async fn a_cancelled_request_gives_its_place_to_the_next() {
     assert!(!under_way.is_finished());
     cancels.iter().for_each(entropo_agent::CancellationToken::cancel);
     assert_eq!(under_way.await.unwrap(), [Err(EngineError::Cancelled), Err(EngineError::Cancelled)]);
-    assert_eq!(one(&engine, request(&[4, 5], 1.0, 20, 6)).await, expected);
+    assert_eq!(bits(&one(&engine, request(&[4, 5], 1.0, 20, 6)).await), expected);
 }
 
 #[tokio::test]
@@ -97,13 +105,13 @@ async fn a_request_that_nobody_waits_for_gives_its_place_to_the_next() {
     let engine = engine(&decoder, plain());
     let forgotten = tokio::time::timeout(Duration::from_millis(30), engine.generate(endless(1))).await;
     assert!(forgotten.is_err());
-    let expected = alone(&decoder, request(&[4, 5], 1.0, 20, 6)).await;
-    assert_eq!(one(&engine, request(&[4, 5], 1.0, 20, 6)).await, expected);
+    let expected = bits(&alone(&decoder, request(&[4, 5], 1.0, 20, 6)).await);
+    assert_eq!(bits(&one(&engine, request(&[4, 5], 1.0, 20, 6)).await), expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_is_dropped_with_requests_under_way() {
-    let config = EngineConfig { workers: 2, batch: 2, ..plain() };
+    let config = EngineConfig { threads: 2, batch: 2, ..plain() };
     let engine = engine(&patient(), config);
     let (gone, watch) = (Arc::downgrade(&engine), Arc::clone(&engine));
     let asking = (0..8).map(|seed| {
@@ -142,14 +150,25 @@ async fn broken_weights_are_an_error_of_whoever_reads_them() {
     let config = config_with(json!({"tie_word_embeddings": false}));
     let whole = Decoder::new(&config, 1, &Device::default());
     let broken = whole.clone().map(&mut Break(Some(9)));
-    let engine = engine(&broken, EngineConfig { batch: 8, kept_tokens: 1 << 16, ..plain() });
+    let engine = engine(&broken, EngineConfig { batch: 8, ..plain() });
     let fine: Vec<u32> = (0..20).map(|token| token % 7).collect();
     let short = request(&fine, 0.0, 1, 0);
-    let expected = alone(&whole, short.clone()).await;
+    let expected = bits(&alone(&whole, again(&short)).await);
     for _ in 0..2 {
         let spoilt = [&fine[..], &[9]].concat();
-        let answers = all(&engine, vec![short.clone(), request(&spoilt, 1.0, 1, 0), short.clone()]).await;
+        let answers = all(&engine, vec![again(&short), request(&spoilt, 1.0, 1, 0), again(&short)]).await;
         let not_finite = Err(EngineError::NotFinite { tokens: 21 });
+        let answers: Vec<_> = answers.into_iter().map(|answer| answer.map(|answer| bits(&answer))).collect();
         assert_eq!(answers, [Ok(expected.clone()), not_finite, Ok(expected.clone())]);
     }
+}
+
+#[tokio::test]
+async fn what_can_never_fit_is_refused_with_both_numbers() {
+    let decoder = &decoders()[0];
+    let budget = cache_bytes(decoder, 3) + 1;
+    let engine = engine(decoder, EngineConfig { cache_bytes: budget, ..plain() });
+    assert!(engine.generate(request(&prompt(decoder, 40, 1), 1.0, 9, 0)).await.is_ok()); // 48 tokens are read
+    let refused = EngineError::CacheFull { tokens: 50, needed: cache_bytes(decoder, 4), budget };
+    assert_eq!(engine.generate(request(&prompt(decoder, 40, 1), 1.0, 10, 0)).await, Err(refused));
 }

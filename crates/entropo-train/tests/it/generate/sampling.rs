@@ -6,13 +6,15 @@ use entropo_agent::Sampling;
 
 use super::{alone, decoders, engine, last_logits, likeliest, one, plain, prompt, request};
 
-fn filters() -> [Sampling; 4] {
+fn filters() -> [Sampling; 6] {
     let sampling = Sampling { max_tokens: 16, ..Sampling::default() };
     [
         sampling.clone(),
         Sampling { temperature: 1.7, ..sampling.clone() },
         Sampling { top_k: Some(4), ..sampling.clone() },
-        Sampling { temperature: 0.8, top_p: 0.6, ..sampling },
+        Sampling { temperature: 0.8, top_p: 0.6, ..sampling.clone() },
+        Sampling { min_p: 0.1, ..sampling.clone() },
+        Sampling { repetition_penalty: 1.2, ..sampling },
     ]
 }
 
