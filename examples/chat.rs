@@ -1,8 +1,7 @@
 //! Talks with a checkpoint on this machine and shows what each reply costs.
 //!
 //! `cargo run --release --example chat` talks with the little policy of the repair lab; `-- --model DIRECTORY` with any
-//! checkpoint. With `--tools DIRECTORY` the model may run commands and edit files there, as you. The speed is that at which
-//! tokens arrive here, which says nothing of a model that writes faster than its words are shown.
+//! checkpoint. With `--tools DIRECTORY` the model may run commands and edit files there, as you.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -10,7 +9,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use entropo::agent::{CancellationToken, ChatModel, Sampling, Toolbox};
@@ -18,8 +17,11 @@ use entropo::core::{AssistantMessage, Message, ToolMessage, ToolStatus};
 use entropo::tools::{LocalSandbox, coding_tools};
 use entropo::train::LocalModel;
 use entropo::train::generate::{EngineConfig, GenerateRequest, Streamed};
-use entropo::train::text::{Conversation, SpecialText, TextStream};
+use entropo::train::text::{Conversation, TextStream};
 use repair_lab::{experiment, policy::Policy};
+
+/// How long it may take until this thread notices a token.
+const WAKING: Duration = Duration::from_millis(20);
 
 /// Talks with a checkpoint on this machine.
 #[derive(Parser, Debug)]
@@ -60,7 +62,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let model = match &arguments.model {
-        Some(directory) => LocalModel::open(directory)?,
+        Some(directory) => LocalModel::open(directory, EngineConfig::default())?,
         None => Policy::embedded(&experiment::device())?.serve("repair-lab", EngineConfig::default())?,
     };
     let tools = match &arguments.tools {
@@ -129,7 +131,7 @@ async fn write(
     let conversation = Conversation::new(messages, tools.specs()).with_generation_prompt(true);
     let (format, start) = (model.format(), Instant::now());
     let mut tokens = model.engine().stream(GenerateRequest {
-        prompt: format.encode(&conversation, SpecialText::Escape)?.ids,
+        prompt: format.prompt_ids(&conversation)?,
         sampling: Sampling {
             temperature: arguments.temperature,
             max_tokens: arguments.max_tokens,
@@ -154,8 +156,10 @@ async fn write(
             }
             Streamed::End(ending) => {
                 show(&std::mem::take(&mut text).finish(format.tokenizer())?, &mut raw)?;
-                let speed =
-                    f64::from(count.saturating_sub(1)) / (start.elapsed() - read).as_secs_f64().max(f64::EPSILON);
+                // What comes at once when this thread wakes up has no speed of its own.
+                let writing = start.elapsed() - read;
+                let time = if writing > WAKING { writing } else { start.elapsed() };
+                let speed = f64::from(count) / time.as_secs_f64();
                 println!(
                     "\n[{} prompt tokens ({} reused) in {:.2} s, {count} tokens at {speed:.1} tokens/s]",
                     ending.prompt,

@@ -11,7 +11,7 @@ use entropo::core::ToolCall;
 use entropo::train::LocalModel;
 use entropo::train::generate::{Ending, SampledToken, TokenStream};
 use futures::stream::{self, SelectAll, Stream, StreamExt};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
 
 use crate::choice::{Choice, End, Told};
@@ -79,18 +79,18 @@ pub async fn complete(server: &Server, job: Job) -> Result<Value, ServeError> {
         let mut message = json!({"role": "assistant", "content": content});
         if !end.tool_calls.is_empty() {
             if content.is_empty() {
-                message["content"] = Value::Null;
+                put(&mut message, "content", Value::Null);
             }
-            message["tool_calls"] = terms.tool_calls(index, &end.tool_calls, false);
+            put(&mut message, "tool_calls", terms.tool_calls(index, &end.tool_calls, false));
         }
         let mut object = json!({"index": index, "message": message, "finish_reason": finish_reason(&end)});
         terms.describe(server.model(), &tokens, &mut object);
         choices.push(object);
     }
     let mut reply = terms.object(server.model(), "chat.completion", choices);
-    reply["usage"] = usage.object(&terms);
+    put(&mut reply, "usage", usage.object(&terms));
     if terms.token_ids {
-        reply["prompt_token_ids"] = json!(terms.prompt);
+        put(&mut reply, "prompt_token_ids", terms.prompt.into());
     }
     Ok(reply)
 }
@@ -152,7 +152,7 @@ impl Pieces<'_> {
         }
         if self.usage {
             let mut last = self.terms.object(self.model, "chat.completion.chunk", Vec::new());
-            last["usage"] = usage.object(self.terms);
+            put(&mut last, "usage", usage.object(self.terms));
             self.send_object(&last).await;
         }
         Ok(())
@@ -161,10 +161,10 @@ impl Pieces<'_> {
     async fn send(&self, choices: Vec<Value>, first: bool) {
         let mut object = self.terms.object(self.model, "chat.completion.chunk", choices);
         if self.usage {
-            object["usage"] = Value::Null;
+            put(&mut object, "usage", Value::Null);
         }
         if first && self.terms.token_ids {
-            object["prompt_token_ids"] = json!(self.terms.prompt);
+            put(&mut object, "prompt_token_ids", self.terms.prompt.as_slice().into());
         }
         self.send_object(&object).await;
     }
@@ -182,6 +182,12 @@ fn pieces_of(index: usize, choice: Choice<'_>) -> impl Stream<Item = (usize, Res
         let goes_on = told.as_ref().is_ok_and(|told| told.end.is_none());
         Some(((index, told), goes_on.then_some(choice)))
     })
+}
+
+fn put(object: &mut Value, name: &str, value: Value) {
+    if let Some(entries) = object.as_object_mut() {
+        entries.insert(name.to_owned(), value);
+    }
 }
 
 fn choice_piece(index: usize, delta: Value, finish_reason: Option<&str>) -> Value {
@@ -204,28 +210,27 @@ impl Terms {
 
     /// Adds to a choice what was asked for beside text.
     fn describe(&self, model: &LocalModel, tokens: &[SampledToken], choice: &mut Value) {
-        choice["logprobs"] = Value::Null;
-        if self.logprobs {
-            let content: Vec<Value> = tokens.iter().map(|token| token_object(model, token)).collect();
-            choice["logprobs"] = json!({"content": content, "refusal": null});
-        }
+        let content = || tokens.iter().map(|token| token_object(model, token)).collect::<Value>();
+        let logprobs = self.logprobs.then(|| json!({"content": content(), "refusal": null}));
+        put(choice, "logprobs", logprobs.into());
         if self.token_ids {
-            choice["token_ids"] = tokens.iter().map(|token| token.id).collect();
+            put(choice, "token_ids", tokens.iter().map(|token| token.id).collect());
         }
     }
 
     /// The calls of a choice; in a piece each says its place.
     fn tool_calls(&self, choice: usize, calls: &[ToolCall], places: bool) -> Value {
         let object = |(place, call): (usize, &ToolCall)| {
-            let arguments = coerce(&call.arguments, self.parameters(&call.name));
-            let mut object = Map::new();
+            let arguments = coerce(&call.arguments, self.parameters(&call.name)).to_string();
+            let mut object = json!({
+                "id": format!("call_{:x}_{choice}_{place}", self.id),
+                "type": "function",
+                "function": {"name": call.name, "arguments": arguments},
+            });
             if places {
-                object.insert("index".to_owned(), place.into());
+                put(&mut object, "index", place.into());
             }
-            object.insert("id".to_owned(), format!("call_{:x}_{choice}_{place}", self.id).into());
-            object.insert("type".to_owned(), "function".into());
-            object.insert("function".to_owned(), json!({"name": call.name, "arguments": arguments.to_string()}));
-            Value::Object(object)
+            object
         };
         calls.iter().enumerate().map(object).collect()
     }
@@ -246,7 +251,7 @@ fn token_object(model: &LocalModel, token: &SampledToken) -> Value {
         json!({"token": text, "logprob": logprob, "bytes": bytes})
     };
     let mut told = object(token.id, token.logprob);
-    told["top_logprobs"] = token.top.iter().map(|&(id, logprob)| object(id, logprob)).collect();
+    put(&mut told, "top_logprobs", token.top.iter().map(|&(id, logprob)| object(id, logprob)).collect());
     told
 }
 

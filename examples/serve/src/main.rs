@@ -10,10 +10,9 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use entropo::agent::ChatModel;
 use entropo::agent::dialect::{Hermes, Xml};
-use entropo::train::burn::tensor::Device;
-use entropo::train::generate::EngineConfig;
+use entropo::train::LocalModel;
+use entropo::train::generate::{EngineConfig, HostDecoder};
 use entropo::train::text::ChatFormat;
-use entropo::train::{LocalModel, checkpoint};
 use serve::{Server, router};
 use tokio::net::TcpListener;
 
@@ -100,8 +99,8 @@ fn open(arguments: &Arguments) -> Result<LocalModel, Box<dyn Error>> {
     let directory =
         arguments.model.canonicalize().map_err(|error| format!("{}: {error}", arguments.model.display()))?;
     let name = arguments.name.clone().unwrap_or_else(|| name_of(&directory));
-    let decoder = checkpoint::load(&directory, &Device::default())?;
-    let model = LocalModel::new(name, &decoder, ChatFormat::from_dir(&directory)?, config)?;
+    let format = ChatFormat::from_dir(&directory)?;
+    let model = LocalModel::of_host(name, HostDecoder::open(&directory)?, format, config)?;
     Ok(match arguments.dialect {
         DialectName::Auto => model,
         DialectName::Xml => model.with_dialect(Xml),

@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use entropo::agent::ChatModel;
 use entropo::train::LocalModel;
 use entropo::train::generate::{GenerateRequest, StopRule, StopStrings};
-use entropo::train::text::{ChatFormat, Conversation, SpecialText};
+use entropo::train::text::{ChatFormat, Conversation};
 use serde_json::{Value, json};
 
 use crate::completion::{Job, Terms, complete, stream};
@@ -108,8 +108,8 @@ fn job(server: &Server, request: &ChatCompletionRequest) -> Result<Job, ServeErr
     let (tools, stops) = (request.offered_tools(), request.stop_strings());
     let conversation =
         Conversation::from_values(request.template_messages()?, tools.clone()).with_generation_prompt(true);
-    let encoded = model.format().encode(&conversation, SpecialText::Escape);
-    let prompt = encoded.map_err(|error| ServeError::parameter("messages", error.to_string()))?.ids;
+    let prompt = model.format().prompt_ids(&conversation);
+    let prompt = prompt.map_err(|error| ServeError::parameter("messages", error.to_string()))?;
     let context = model.engine().decoder().config().max_position_embeddings;
     let sampling = request.sampling(context.saturating_sub(prompt.len()));
     let seed = request.seed.map_or_else(nanoseconds, i64::cast_unsigned);

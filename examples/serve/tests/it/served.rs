@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use entropo::train::burn::tensor::Device;
-use entropo::train::generate::EngineConfig;
+use entropo::train::LocalModel;
+use entropo::train::generate::{EngineConfig, HostDecoder};
 use entropo::train::text::ChatFormat;
-use entropo::train::{LocalModel, checkpoint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -39,9 +38,9 @@ impl Served {
 
     pub(crate) async fn with_key(checkpoint: &str, key: Option<&str>) -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(checkpoint);
-        let decoder = checkpoint::load(&directory, &Device::default()).unwrap();
+        let (decoder, format) = (HostDecoder::open(&directory).unwrap(), ChatFormat::from_dir(&directory).unwrap());
         let config = EngineConfig { threads: 1, batch: 4, ..EngineConfig::default() };
-        let model = LocalModel::new("tiny", &decoder, ChatFormat::from_dir(&directory).unwrap(), config).unwrap();
+        let model = LocalModel::of_host("tiny", decoder, format, config).unwrap();
         let server = Arc::new(Server::new(model, key.map(str::to_owned)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
