@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use entropo::agent::ChatModel;
 use entropo::train::LocalModel;
 use entropo::train::generate::{GenerateRequest, StopRule, StopStrings};
-use entropo::train::text::{Conversation, SpecialText};
+use entropo::train::text::{ChatFormat, Conversation, SpecialText};
 use serde_json::{Value, json};
 
 use crate::completion::{Job, Terms, complete, stream};
@@ -23,7 +23,6 @@ use crate::protocol::ChatCompletionRequest;
 const LARGEST_BODY: usize = 16 << 20;
 
 /// A model and who may use it.
-#[derive(Debug)]
 pub struct Server {
     model: LocalModel,
     key: Option<String>,
@@ -101,7 +100,7 @@ async fn chat_completions(
 }
 
 /// Renders the prompt and hands every choice to the engine, which refuses at once what cannot be.
-fn job(server: &Arc<Server>, request: &ChatCompletionRequest) -> Result<Job, ServeError> {
+fn job(server: &Server, request: &ChatCompletionRequest) -> Result<Job, ServeError> {
     let model = &server.model;
     if let Some(asked) = request.model.as_ref().filter(|asked| *asked != model.name()) {
         return Err(ServeError::Model { asked: asked.clone(), served: model.name().to_owned() });
@@ -120,7 +119,7 @@ fn job(server: &Arc<Server>, request: &ChatCompletionRequest) -> Result<Job, Ser
                 prompt: prompt.clone(),
                 sampling: sampling.clone(),
                 stop: model.stop_tokens().to_vec(),
-                rule: (!stops.is_empty()).then(|| stop_rule(server, &stops)),
+                rule: (!stops.is_empty()).then(|| stop_rule(model.format(), &stops)),
                 top_logprobs: request.alternatives(),
                 seed: seed.wrapping_add(choice),
                 ..GenerateRequest::default()
@@ -132,11 +131,9 @@ fn job(server: &Arc<Server>, request: &ChatCompletionRequest) -> Result<Job, Ser
     Ok(Job { terms, streams })
 }
 
-fn stop_rule(server: &Arc<Server>, stops: &[String]) -> Box<dyn StopRule> {
-    let server = Arc::clone(server);
-    Box::new(StopStrings::new(stops.to_vec(), move |ids: &[u32]| {
-        server.model.format().tokenizer().decode_known(ids).ok()
-    }))
+fn stop_rule(format: &Arc<ChatFormat>, stops: &[String]) -> Box<dyn StopRule> {
+    let format = Arc::clone(format);
+    Box::new(StopStrings::new(stops.to_vec(), move |ids: &[u32]| format.tokenizer().decode_known(ids).ok()))
 }
 
 fn seconds() -> u64 {
