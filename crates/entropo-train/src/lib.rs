@@ -10,6 +10,7 @@
 //!
 //! * [`decoder`]: the policy, a causal language model whose shape is read from a Hugging Face `config.json`.
 //! * [`checkpoint`]: its weights, from and to `model.safetensors`.
+//! * [`adapter`]: LoRA, a small change that is trained instead of the weights, in PEFT's files.
 //! * [`text`]: tokenizer, chat template, and which tokens the assistant wrote.
 //! * [`generate`]: batched sampling whose result for a request does not depend on the other requests.
 //! * [`data`] and [`logprob`]: batches of sequences, and the log-probabilities of their action tokens.
@@ -58,6 +59,7 @@
 
 pub use burn;
 
+pub mod adapter;
 pub mod checkpoint;
 pub mod data;
 pub mod decoder;
