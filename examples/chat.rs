@@ -1,7 +1,8 @@
 //! Talks with a checkpoint on this machine and shows what each reply costs.
 //!
 //! `cargo run --release --example chat` talks with the little policy of the repair lab; `-- --model DIRECTORY` with any
-//! checkpoint. With `--tools DIRECTORY` the model may run commands and edit files there, as you.
+//! checkpoint. With `--tools DIRECTORY` the model may run commands and edit files there, as you. The speed is that at which
+//! tokens arrive here, which says nothing of a model that writes faster than its words are shown.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;

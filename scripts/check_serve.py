@@ -18,6 +18,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+import litellm
 import openai
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,21 +121,31 @@ def check_errors(address, client):
     check("a prompt beyond the context", error and error.code == "context_length_exceeded",
           error and error.body["message"])
 
+    try:  # what mini-swe-agent stops at instead of trying again
+        litellm.completion(model="openai/repair-lab", messages=long, api_base=address, api_key=KEY)
+    except litellm.exceptions.ContextWindowExceededError as error:
+        check("litellm knows that, too", True)
+    except openai.APIError as error:
+        check("litellm knows that, too", False, error)
+
 
 def carry_out(root, name, arguments):
-    """What entropo's tools would answer, near enough for the policy."""
+    """What entropo's tools answer, near enough for the policy."""
+    if name == "finish":
+        return "Done."
     if name == "shell":
         done = subprocess.run(["sh", "-c", arguments["command"]], cwd=root, capture_output=True, text=True, timeout=10)
-        return done.stdout + done.stderr
+        status = [f"[exit status {done.returncode}]"] if done.returncode else []
+        return "\n".join((done.stdout + done.stderr).splitlines() + status) or "[no output]"
     if name == "search":
         done = subprocess.run(["grep", "-rn", arguments["query"], "."], cwd=root, capture_output=True, text=True)
-        return done.stdout.replace("./", "")
+        return done.stdout.replace("./", "").rstrip() or f'No match for "{arguments["query"]}".'
     path = root / arguments["path"]
     text = path.read_text()
     if arguments["command"] == "view":
-        return "".join(f"{number:6}\t{line}\n" for number, line in enumerate(text.splitlines(), 1))
+        return "\n".join(f"{number}\t{line}" for number, line in enumerate(text.splitlines(), 1))
     if text.count(arguments["old_str"]) != 1:
-        return "old_str must occur exactly once"
+        return f"old_str not found in {arguments['path']}."
     path.write_text(text.replace(arguments["old_str"], arguments["new_str"]))
     return f"Edited {arguments['path']}."
 
@@ -180,24 +191,27 @@ def check_tools(client):
 
 
 MINI = {
-    "agent": {"system_template": SYSTEM, "instance_template": "{{task}}", "step_limit": 4, "cost_limit": 0,
+    "agent": {"system_template": SYSTEM, "instance_template": "{{task}}", "step_limit": 8, "cost_limit": 0,
               "mode": "yolo", "confirm_exit": False, "max_consecutive_format_errors": 3},
     "environment": {"environment_class": "local"},
     "model": {"model_name": "openai/repair-lab", "cost_tracking": "ignore_errors",
-              "model_kwargs": {"temperature": 0.7, "max_tokens": 200, "drop_params": True}},
+              "model_kwargs": {"temperature": 0, "max_tokens": 200}},
 }
-# mini-swe-agent knows one tool, bash; the policy knows four others. Read as text, its shell calls are commands.
-TEXT_MODE = {"model_class": "litellm_textbased", "action_regex": r"<parameter=(?:command|query)>\n(.*?)\n</parameter>"}
+# mini-swe-agent knows one tool, bash; the policy knows four others. Read as text, its shell calls are commands, and the
+# others are answered with what brings it to the next one.
+TEXT_MODE = {"model_class": "litellm_textbased", "format_error_template": "Edited lib/chapel.sh.",
+             "action_regex": r"<function=shell>\n<parameter=command>\n(.*?)\n</parameter>"}
 
 
-def check_mini(address, name, model):
+def check_mini(address, name, model, wanted):
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as elsewhere:
         root = repository(directory)
         config, output = Path(elsewhere) / "mini.yaml", Path(elsewhere) / "trajectory.json"
         config.write_text(json.dumps(MINI | {"model": MINI["model"] | model}))  # JSON is YAML
-        environment = os.environ | {"OPENAI_API_BASE": address, "OPENAI_API_KEY": KEY, "MSWEA_CONFIGURED": "true"}
-        command = ["mini", "-c", config, "-t", TASK["issue"], "-o", output, "--yolo", "--exit-immediately"]
-        command[0] = Path(sys.executable).parent / "mini"
+        environment = os.environ | {"OPENAI_API_BASE": address, "OPENAI_API_KEY": KEY, "MSWEA_CONFIGURED": "true",
+                                    "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "1"}
+        mini = Path(sys.executable).parent / "mini"
+        command = [mini, "-c", config, "-t", TASK["issue"], "-o", output, "--yolo", "--exit-immediately"]
         ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600,
                              stdin=subprocess.DEVNULL)
         trajectory = json.loads(output.read_text()) if output.exists() else {}
@@ -206,9 +220,9 @@ def check_mini(address, name, model):
     commands = [action["command"] for message in messages for action in message.get("extra", {}).get("actions", [])]
     calls = info.get("model_stats", {}).get("api_calls", 0)
     status = info.get("exit_status")
-    check(name, calls > 1 and status in ("LimitsExceeded", "RepeatedFormatError", "Submitted"),
+    check(name, calls > 1 and status in ("LimitsExceeded", "RepeatedFormatError", "Submitted") and commands[:1] == wanted,
           f"{calls} calls, ended by {status}, commands {commands}")
-    if calls < 2:
+    if calls < 2 or commands[:1] != wanted:
         print(ran.stdout[-3000:], ran.stderr[-3000:])
 
 
@@ -218,8 +232,8 @@ def main():
         check_openai(client)
         check_errors(address, client)
         check_tools(client)
-        check_mini(address, "mini-swe-agent with tool calls", {})
-        check_mini(address, "mini-swe-agent with text", TEXT_MODE)
+        check_mini(address, "mini-swe-agent with tool calls", {}, [])
+        check_mini(address, "mini-swe-agent with text", TEXT_MODE, ["sh test.sh"])
     print("all passed" if not check.failed else f"{check.failed} failed")
     return check.failed > 0
 

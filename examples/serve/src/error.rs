@@ -71,7 +71,14 @@ impl ServeError {
             Self::Engine(_) if self.status() == StatusCode::BAD_REQUEST => ("invalid_request_error", None, None),
             Self::Engine(_) | Self::Internal(_) => ("server_error", None, None),
         };
-        json!({"error": {"message": self.to_string(), "type": kind, "param": parameter, "code": code}})
+        let message = match self {
+            // By these words litellm, and every agent on it, knows that a conversation is too long.
+            Self::Engine(EngineError::ContextFull { prompt, context }) => {
+                format!("This model's maximum context length is {context} tokens, but the messages have {prompt}.")
+            }
+            other => other.to_string(),
+        };
+        json!({"error": {"message": message, "type": kind, "param": parameter, "code": code}})
     }
 }
 

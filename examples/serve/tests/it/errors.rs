@@ -16,7 +16,7 @@ async fn every_bad_request_is_told_what_is_wrong() {
         (json!({"messages": 5}), 400, json!(null), json!(null), "messages"),
         (json!({"messages": [{"role": "robot", "content": "x"}]}), 400, json!("messages"), json!(null), "robot"),
         (user(json!([{"type": "image_url"}])), 400, json!("messages"), json!(null), "not text"),
-        (user(json!(long)), 400, json!("messages"), json!("context_length_exceeded"), "the context 512"),
+        (user(json!(long)), 400, json!("messages"), json!("context_length_exceeded"), "maximum context length is 512"),
         (json!({"n": 0}), 400, json!("n"), json!(null), "between 1 and"),
         (json!({"n": -1}), 400, json!(null), json!(null), "n: invalid value"),
         (json!({"temperature": -1}), 400, json!("temperature"), json!(null), "0 or positive"),
