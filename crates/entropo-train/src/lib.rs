@@ -11,6 +11,7 @@
 //! * [`decoder`]: the policy, a causal language model whose shape is read from a Hugging Face `config.json`.
 //! * [`checkpoint`]: its weights, from and to `model.safetensors`.
 //! * `hub`, with the feature of that name: checkpoints by their Hugging Face id.
+//! * [`adapter`]: LoRA, a small change that is trained instead of the weights, in PEFT's files.
 //! * [`text`]: tokenizer, chat template, and which tokens the assistant wrote.
 //! * [`generate`]: batched sampling whose result for a request does not depend on the other requests.
 //! * [`data`] and [`logprob`]: batches of sequences, and the log-probabilities of their action tokens.
@@ -59,6 +60,7 @@
 
 pub use burn;
 
+pub mod adapter;
 pub mod checkpoint;
 pub mod data;
 pub mod decoder;

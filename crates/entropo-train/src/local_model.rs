@@ -87,6 +87,13 @@ impl LocalModel {
         Self::of_host(name, decoder, format, config)
     }
 
+    /// Sets the name that is recorded in trajectories.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// Sets how tool calls are written.
     #[must_use]
     pub fn with_dialect(mut self, dialect: impl Dialect + 'static) -> Self {

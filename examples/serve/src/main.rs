@@ -1,27 +1,30 @@
 //! `cargo run --release -p serve -- --model DIRECTORY` serves a checkpoint to OpenAI's clients.
 #![allow(clippy::print_stdout)]
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use clap::{Parser, ValueEnum};
 use entropo::agent::ChatModel;
 use entropo::agent::dialect::{Hermes, Xml};
 use entropo::train::LocalModel;
-use entropo::train::generate::{EngineConfig, HostDecoder};
-use entropo::train::text::ChatFormat;
+use entropo::train::generate::EngineConfig;
+use entropo::train::hub::{self, HubOptions};
+use indicatif::ProgressBar;
 use serve::{Server, router};
 use tokio::net::TcpListener;
 
 /// Serves a checkpoint to OpenAI's clients; with $ENTROPO_API_KEY set, only to those who send that key.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// A checkpoint directory: config.json, weights, tokenizer.json and the chat template.
+    /// A checkpoint directory (config.json, weights, tokenizer.json and the chat template) or a model of the Hugging Face
+    /// hub, `org/name` or `org/name@revision`.
     #[arg(long)]
-    model: PathBuf,
+    model: String,
     /// The address to listen on; 0.0.0.0 lets other machines in.
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
@@ -69,7 +72,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let model = open(&arguments)?;
+    let model = open(&arguments).await?;
     let name = model.name().to_owned();
     let key = std::env::var("ENTROPO_API_KEY").ok().filter(|key| !key.is_empty());
     let locked = key.is_some();
@@ -88,7 +91,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn open(arguments: &Arguments) -> Result<LocalModel, Box<dyn Error>> {
+async fn open(arguments: &Arguments) -> Result<LocalModel, Box<dyn Error>> {
     let default = EngineConfig::default();
     let config = EngineConfig {
         threads: arguments.threads.unwrap_or(default.threads),
@@ -96,11 +99,9 @@ fn open(arguments: &Arguments) -> Result<LocalModel, Box<dyn Error>> {
         cache_bytes: (arguments.cache_gib * GIB) as usize,
         ..default
     };
-    let directory =
-        arguments.model.canonicalize().map_err(|error| format!("{}: {error}", arguments.model.display()))?;
-    let name = arguments.name.clone().unwrap_or_else(|| name_of(&directory));
-    let format = ChatFormat::from_dir(&directory)?;
-    let model = LocalModel::of_host(name, HostDecoder::open(&directory)?, format, config)?;
+    let directory = hub::resolve(&arguments.model, &HubOptions::default().on_progress(show)).await?.canonicalize()?;
+    let name = arguments.name.clone().unwrap_or_else(|| name_of(&arguments.model, &directory));
+    let model = LocalModel::open(&directory, config)?.with_name(name);
     Ok(match arguments.dialect {
         DialectName::Auto => model,
         DialectName::Xml => model.with_dialect(Xml),
@@ -108,8 +109,24 @@ fn open(arguments: &Arguments) -> Result<LocalModel, Box<dyn Error>> {
     })
 }
 
-fn name_of(directory: &Path) -> String {
-    directory.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy()).into_owned()
+/// The hub's name of a model from there, else the directory's.
+fn name_of(model: &str, directory: &Path) -> String {
+    if Path::new(model).is_dir() {
+        directory.file_name().map_or_else(|| "local".into(), |name| name.to_string_lossy()).into_owned()
+    } else {
+        model.to_owned()
+    }
+}
+
+/// Shows how far a download is.
+fn show(progress: hub::Progress<'_>) {
+    static BARS: LazyLock<Mutex<HashMap<String, ProgressBar>>> = LazyLock::new(Mutex::default);
+    let mut bars = BARS.lock().unwrap_or_else(PoisonError::into_inner);
+    let bar = bars.entry(progress.file.to_owned()).or_insert_with(|| ProgressBar::new(progress.total));
+    bar.set_position(progress.done);
+    if progress.done == progress.total {
+        bar.finish();
+    }
 }
 
 /// Until Ctrl-C; a second one does not wait for replies.

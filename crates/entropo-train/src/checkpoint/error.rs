@@ -61,6 +61,12 @@ pub enum CheckpointError {
         /// Every difference.
         problems: Problems,
     },
+    /// A decoder with an adapter, which a checkpoint has no place for.
+    #[error(
+        "the decoder has an adapter attached, which a checkpoint cannot hold; save `merge()`d weights, \
+         `without_adapter()` the base's, or the adapter alone: `adapter()` and then `Adapter::save`"
+    )]
+    Adapter,
     /// Weights that cannot be saved.
     #[error("the weights cannot be saved:\n{0}")]
     Unsaved(Problems),

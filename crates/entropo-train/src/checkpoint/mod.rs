@@ -23,11 +23,12 @@ pub use error::{CheckpointError, Problem, Problems};
 pub(crate) use index::Index;
 pub use index::IndexError;
 pub use read::{LoadOptions, Progress, decoder_from_bytes, load, load_with};
+pub(crate) use replace::Staging;
 pub use replace::write_file;
 #[cfg(feature = "hub")]
 pub(crate) use save::COMPANIONS;
 pub use save::{SaveOptions, save};
-pub(crate) use tensors::DeviceTensors;
+pub(crate) use tensors::{DeviceTensors, convert};
 pub(crate) use weights::TensorSource;
 pub use weights::Weights;
 pub use write::decoder_to_bytes;

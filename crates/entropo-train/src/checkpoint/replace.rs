@@ -31,14 +31,14 @@ fn temporary_in(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 /// A directory in the making, beside the one that it will replace. It vanishes if it is dropped before.
-pub(super) struct Staging {
+pub(crate) struct Staging {
     directory: TempDir,
     target: PathBuf,
 }
 
 impl Staging {
     /// A new directory that will become `target`, whose parent is made if need be.
-    pub(super) fn beside(target: &Path) -> io::Result<Self> {
+    pub(crate) fn beside(target: &Path) -> io::Result<Self> {
         let target = match fs::canonicalize(target) {
             Ok(target) if target.is_dir() => target, // not a link to it, nor `.`
             Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
@@ -58,12 +58,12 @@ impl Staging {
     }
 
     /// Where to write.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// Becomes the target. What was there goes, but for entries that are `kept` and that the new directory lacks.
-    pub(super) fn commit(self, kept: impl Fn(&str) -> bool) -> io::Result<()> {
+    pub(crate) fn commit(self, kept: impl Fn(&str) -> bool) -> io::Result<()> {
         let Self { directory, target } = self;
         sync(directory.path())?;
         if !target.exists() {

@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, FloatDType};
 use serde_json::{Value, json};
 
-use super::error::{CheckpointError, Problem, Problems};
+use super::error::CheckpointError;
 use super::index::Index;
 use super::replace::Staging;
-use super::tensors::DeviceTensors;
-use super::write::{Planned, plan, write};
+use super::write::{Planned, plan, whole, write};
 use super::{CONFIG, INDEX, WEIGHTS};
 use crate::decoder::{Decoder, DecoderConfig};
 
@@ -58,13 +57,13 @@ impl Default for SaveOptions {
 ///
 /// # Errors
 /// [`CheckpointError::OtherDecoder`] if the companions' configuration is not the decoder's;
-/// [`CheckpointError::Unsaved`] if the decoder has adapters, which must be merged or saved by themselves, or weights that
-/// do not fit the type; and whatever the file system says. Nothing is left behind then.
+/// [`CheckpointError::Adapter`] if the decoder has an adapter, which must be merged or saved by itself;
+/// [`CheckpointError::Unsaved`] if it has weights that do not fit the type; and whatever the file system says. Nothing is
+/// left behind then.
 pub fn save(decoder: &Decoder, directory: &Path, options: &SaveOptions) -> Result<(), CheckpointError> {
     let at = |path: &Path, source| CheckpointError::File { path: path.to_owned(), source };
-    let tensors = DeviceTensors::of(decoder);
+    let tensors = whole(decoder)?;
     let plan = plan(&tensors, options.dtype)?;
-    check(&plan)?;
     let config = config(decoder.config(), &plan, options.companions.as_deref())?;
     let staging = Staging::beside(directory).map_err(|source| at(directory, source))?;
     write_shards(&plan, staging.path(), options.shard_bytes)?;
@@ -75,13 +74,6 @@ pub fn save(decoder: &Decoder, directory: &Path, options: &SaveOptions) -> Resul
         }
     }
     staging.commit(|name| !is_weights(name)).map_err(|source| at(directory, source))
-}
-
-/// Weights that do not belong in a checkpoint are an adapter's.
-fn check(plan: &[Planned<'_>]) -> Result<(), CheckpointError> {
-    let adapters = plan.iter().filter(|planned| planned.name.contains(".lora."));
-    let problems: Vec<_> = adapters.map(|planned| Problem::Unexpected(planned.name.to_owned())).collect();
-    if problems.is_empty() { Ok(()) } else { Err(CheckpointError::Unsaved(Problems(problems))) }
 }
 
 fn write_shards(plan: &[Planned<'_>], directory: &Path, shard_bytes: u64) -> Result<(), CheckpointError> {

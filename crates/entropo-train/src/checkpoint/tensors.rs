@@ -35,6 +35,12 @@ impl DeviceTensors {
         self.0.insert(name, DeviceTensor { shape, dtype, read });
     }
 
+    /// A tensor that is on the host already.
+    pub(crate) fn insert_data(&mut self, name: String, data: TensorData) {
+        let (shape, dtype) = (data.shape().to_vec(), data.dtype());
+        self.0.insert(name, DeviceTensor { shape, dtype, read: Box::new(move || Ok(data.clone())) });
+    }
+
     /// By name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &DeviceTensor)> {
         self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
@@ -60,7 +66,7 @@ impl TensorSource for DeviceTensors {
 }
 
 /// The same values in another type. What was finite must stay finite: f16 ends at 65,504.
-pub(super) fn convert(name: &str, data: TensorData, dtype: DType) -> Result<TensorData, Problem> {
+pub(crate) fn convert(name: &str, data: TensorData, dtype: DType) -> Result<TensorData, Problem> {
     let found = data.dtype();
     let data = data.try_cast(dtype).map_err(|_| Problem::Type { name: name.to_owned(), found: found.name().into() })?;
     if dtype == DType::F16 && found != DType::F16 && !finite(data.as_bytes(), dtype) {

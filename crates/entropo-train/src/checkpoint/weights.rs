@@ -56,12 +56,17 @@ impl Weights<'static> {
     pub fn open(directory: &Path) -> Result<Self, CheckpointError> {
         let single = directory.join(WEIGHTS);
         if single.exists() {
-            let mut weights = Self { origin: single.display().to_string(), files: vec![], tensors: BTreeMap::new() };
-            weights.add(Bytes::Mapped(map(&single)?), &single.display().to_string())?;
-            return Ok(weights);
+            return Self::open_file(&single);
         }
         let index = directory.join(INDEX);
         if index.exists() { Self::open_shards(directory, &index) } else { Err(nothing_in(directory)) }
+    }
+
+    /// Opens one safetensors file.
+    pub(crate) fn open_file(path: &Path) -> Result<Self, CheckpointError> {
+        let mut weights = Self { origin: path.display().to_string(), files: vec![], tensors: BTreeMap::new() };
+        weights.add(Bytes::Mapped(map(path)?), &path.display().to_string())?;
+        Ok(weights)
     }
 
     fn open_shards(directory: &Path, path: &Path) -> Result<Self, CheckpointError> {

@@ -12,7 +12,12 @@ use crate::decoder::Decoder;
 
 /// The decoder's weights as a safetensors file in their own type, under Hugging Face's names and in its layout.
 pub fn decoder_to_bytes(decoder: &Decoder) -> Result<Vec<u8>, CheckpointError> {
-    tensors_to_bytes(&DeviceTensors::of(decoder), None)
+    tensors_to_bytes(&whole(decoder)?, None)
+}
+
+/// A decoder's weights, which must be all that it computes with.
+pub(super) fn whole(decoder: &Decoder) -> Result<DeviceTensors, CheckpointError> {
+    if decoder.has_adapter() { Err(CheckpointError::Adapter) } else { Ok(DeviceTensors::of(decoder)) }
 }
 
 /// A safetensors file of tensors in a type, or in each one's own.

@@ -67,6 +67,12 @@ impl Attention {
         }
     }
 
+    /// The projections by their names.
+    pub(super) fn linears_mut(&mut self) -> [(&'static str, &mut Linear); 4] {
+        let Self { q_proj, k_proj, v_proj, o_proj, .. } = self;
+        [("q_proj", q_proj), ("k_proj", k_proj), ("v_proj", v_proj), ("o_proj", o_proj)]
+    }
+
     /// `x`: `[batch, token, hidden]`.
     ///
     /// The scores are normalised after they are applied to the values, `(e V) / sum(e)` instead of `(e / sum(e)) V`:

@@ -7,6 +7,7 @@ use super::attention::{Attention, Positions};
 use super::config::{DecoderConfig, LayerConfig};
 use super::feed_forward::FeedForward;
 use super::init::Init;
+use super::linear::Linear;
 use super::norm::Norm;
 
 /// One block, its parts named as in checkpoints.
@@ -34,6 +35,13 @@ impl Block {
             pre_feedforward_layernorm: config.norm_results.then(|| norm(init)),
             post_feedforward_layernorm: config.norm_results.then(|| norm(init)),
         }
+    }
+
+    /// The block's linear layers by their names in it.
+    pub(super) fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        let attention = self.self_attn.linears_mut().map(|(name, linear)| (format!("self_attn.{name}"), linear));
+        let fed = self.mlp.linears_mut().into_iter().map(|(name, linear)| (format!("mlp.{name}"), linear));
+        attention.into_iter().chain(fed).collect()
     }
 
     /// `x`: `[batch, token, hidden]`.

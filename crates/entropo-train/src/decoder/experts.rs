@@ -7,6 +7,7 @@ use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData};
 use super::config::{DecoderConfig, ExpertsConfig, Router};
 use super::feed_forward::Mlp;
 use super::init::Init;
+use super::linear::Linear;
 use super::routing::choose;
 
 /// The experts of one layer, named as in checkpoints.
@@ -40,6 +41,16 @@ impl Experts {
             shared_experts: experts.shared_size.map(|wide| Mlp::new(wide, config, init)),
             config: experts.clone(),
         }
+    }
+
+    /// The experts' linear layers by their names. The router is not one of them: its scores choose.
+    pub(super) fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        let numbered = self.experts.iter_mut().enumerate().map(|(index, expert)| (format!("experts.{index}"), expert));
+        let shared = self.shared_experts.iter_mut().map(|shared| ("shared_experts".to_owned(), shared));
+        let all = numbered.chain(shared).flat_map(|(path, expert)| {
+            expert.linears_mut().map(move |(name, linear)| (format!("{path}.{name}"), linear))
+        });
+        all.collect()
     }
 
     /// `[row, hidden]` to the same shape.

@@ -26,6 +26,14 @@ impl FeedForward {
         }
     }
 
+    /// All linear layers by their names.
+    pub(super) fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        match self {
+            Self::Dense(mlp) => mlp.linears_mut().map(|(name, linear)| (name.to_owned(), linear)).into(),
+            Self::Sparse(experts) => experts.linears_mut(),
+        }
+    }
+
     /// `[batch, token, hidden]` to the same shape.
     pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
@@ -57,6 +65,12 @@ impl Mlp {
             down_proj: init.residual(wide, hidden, false),
             activation: config.activation,
         }
+    }
+
+    /// The three layers by their names.
+    pub(super) fn linears_mut(&mut self) -> [(&'static str, &mut Linear); 3] {
+        let Self { gate_proj, up_proj, down_proj, .. } = self;
+        [("gate_proj", gate_proj), ("up_proj", up_proj), ("down_proj", down_proj)]
     }
 
     /// `[.., hidden]` to the same shape.

@@ -1,7 +1,7 @@
 //! A linear layer, laid out as in Hugging Face checkpoints.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use super::lora::LoraPair;
 
@@ -11,12 +11,17 @@ use super::lora::LoraPair;
 /// product reads it through transposed strides, which costs a matrix product nothing.
 #[derive(Module, Debug)]
 pub struct Linear {
-    pub(super) weight: Param<Tensor<2>>, // [output, input]
+    pub(crate) weight: Param<Tensor<2>>, // [output, input]
     pub(super) bias: Option<Param<Tensor<1>>>,
-    pub(super) lora: Option<LoraPair>,
+    pub(crate) lora: Option<LoraPair>,
 }
 
 impl Linear {
+    /// Of the weight: `[output, input]`.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        self.weight.lazy_shape().dims()
+    }
+
     /// `[.., input]` to `[.., output]`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let shape = x.dims();
@@ -27,7 +32,8 @@ impl Linear {
             y = y + bias.val().unsqueeze();
         }
         if let Some(lora) = &self.lora {
-            y = y + lora.forward(rows);
+            let dtype = y.dtype();
+            y = (y.cast(DType::F32) + lora.forward(rows)).cast(dtype);
         }
         let mut result = shape;
         let [_, output] = y.dims();

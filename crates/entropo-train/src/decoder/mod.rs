@@ -25,6 +25,7 @@ use burn::tensor::{DType, Device, Int, Tensor, module::embedding};
 
 pub use config::{ConfigError, DecoderConfig};
 
+use crate::adapter::LoraConfig;
 use attention::{Positions, hidden_keys};
 use block::Block;
 use init::Init;
@@ -40,6 +41,9 @@ pub struct Decoder {
     lm_head: Option<Linear>,
     #[module(skip)]
     config: DecoderConfig,
+    /// What the low-rank changes of its linear layers were made by, if there are any.
+    #[module(skip)]
+    pub(crate) adapter: Option<LoraConfig>,
 }
 
 #[derive(Module, Debug)]
@@ -70,7 +74,16 @@ impl Decoder {
         let layers = config.layers.iter().map(|layer| Block::new(layer, config, &mut init)).collect();
         let norm = Norm::new(config.hidden_size, config, &mut init);
         let lm_head = (!config.tie_word_embeddings).then(|| init.linear(config.hidden_size, config.vocab_size, false));
-        Self { model: Body { embed_tokens, layers, norm }, lm_head, config: config.clone() }
+        Self { model: Body { embed_tokens, layers, norm }, lm_head, config: config.clone(), adapter: None }
+    }
+
+    /// Every linear layer with its name in a checkpoint, such as `model.layers.0.self_attn.q_proj`.
+    pub(crate) fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        let blocks = self.model.layers.iter_mut().enumerate().flat_map(|(index, block)| {
+            let linears = block.linears_mut().into_iter();
+            linears.map(move |(name, linear)| (format!("model.layers.{index}.{name}"), linear))
+        });
+        blocks.chain(self.lm_head.iter_mut().map(|head| ("lm_head".to_owned(), head))).collect()
     }
 
     /// The decoder's shape.

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 use super::cache::Cache;
 use super::forward::Work;
+use super::kernel::Workers;
 use super::weights::{HostDecoder, Precision};
 use crate::checkpoint::Weights;
-use crate::decoder::DecoderConfig;
+use crate::decoder::config::FeedForward;
+use crate::decoder::{Decoder, DecoderConfig};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -97,6 +100,34 @@ fn every_family_agrees_with_the_reference() {
         let (ids, logits) = check_logits(name, &decoder);
         check_pieces(name, &decoder, &ids, &logits);
         check_greedy(name, &decoder);
-        check_pieces(name, &decoder.with_threads(2), &ids, &logits);
+    }
+}
+
+/// Large enough that every part of a pass is handed to the pool; the reference models are too small for that.
+#[test]
+fn threads_change_no_bit_of_a_whole_pass() {
+    let mut config = DecoderConfig::from_file(&models().join("llama/checkpoint/config.json")).unwrap();
+    (config.hidden_size, config.vocab_size) = (256, 3000);
+    (config.num_attention_heads, config.num_key_value_heads, config.head_dim) = (8, 2, 32);
+    for layer in &mut config.layers {
+        layer.rope.dims = 32;
+        layer.feed_forward = FeedForward::Dense(600);
+    }
+    let decoder = Decoder::new(&config, 7, &Device::default());
+    let tokens: Vec<u32> = (0..150).map(|index| index * 37 % 3000).collect();
+    let pass = |decoder: &HostDecoder| {
+        let [mut a, mut b] = [Cache::new(&config), Cache::new(&config)];
+        let first = decoder.forward(&mut [
+            Work { cache: &mut a, tokens: &tokens, logits: true },
+            Work { cache: &mut b, tokens: &tokens[5..90], logits: true },
+        ]);
+        [first, vec![read(decoder, &mut a, &tokens[..40])]].concat()
+    };
+    let alone = HostDecoder::new(&decoder).unwrap();
+    let expected = pass(&alone);
+    for threads in [2, 5] {
+        let pooled = HostDecoder::new(&decoder).unwrap().with_threads(threads);
+        assert!(pooled.threads.run(usize::MAX, |workers| workers == Workers::Pool));
+        assert!(pass(&pooled) == expected, "{threads} threads");
     }
 }

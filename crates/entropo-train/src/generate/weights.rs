@@ -57,13 +57,13 @@ pub(super) struct Layer {
 }
 
 impl HostDecoder {
-    /// Copies the weights of a decoder, one tensor at a time. Computes on one thread until
-    /// [`with_threads`](Self::with_threads) says otherwise.
+    /// Copies the weights of a decoder, one tensor at a time, an adapter's changes added to them. Computes on one thread
+    /// until [`with_threads`](Self::with_threads) says otherwise.
     ///
     /// # Errors
     /// If the decoder's parameters are not those that its configuration asks for, or the device does not hand them out.
     pub fn new(decoder: &Decoder) -> Result<Self, Problems> {
-        Self::read(decoder.config(), &mut DeviceTensors::of(decoder), Precision::Stored)
+        Self::read(decoder.config(), &mut DeviceTensors::of(&decoder.merge()), Precision::Stored)
     }
 
     /// Reads the weights, one tensor at a time; names all that is wrong with them. Computes on one thread.

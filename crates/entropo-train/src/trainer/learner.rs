@@ -2,7 +2,9 @@
 //!
 //! The objective sees sums over each sequence and answers with a weight for each; what is differentiated is
 //! `sum_i weight_i * logp_i`. So the whole batch is judged at once even when it is processed in parts, and parts give the
-//! same gradient as the whole.
+//! same gradient as the whole. An adapter's dropout is the same in both passes over a part.
+
+use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -12,6 +14,7 @@ use super::error::TrainError;
 use super::optimizer::{Optimizer, OptimizerConfig, accumulate};
 use crate::data::{Batch, Sequence};
 use crate::decoder::Decoder;
+use crate::decoder::lora::Pass;
 use crate::logprob::{action_logprobs, sums};
 use crate::objective::Metrics;
 
@@ -24,6 +27,9 @@ pub struct Learner {
     pub(super) optimizer: Optimizer,
     device: Device,
     micro_batch: usize,
+    seed: u64,
+    /// Updates made.
+    steps: u64,
 }
 
 /// What an objective says of a batch, sequence by sequence.
@@ -56,10 +62,22 @@ impl Learner {
     /// Trains `decoder`, whose parameters must be on an autodiff device. `micro_batch` is how many sequences of up to
     /// [`MICRO_TOKENS`] tokens, or as many tokens in fewer longer ones, are
     /// differentiated at a time: less memory for a second forward pass. The result does not depend on it but for
-    /// rounding.
+    /// rounding, unless an adapter has dropout: each part then has its own masks.
     pub fn new(decoder: Decoder, config: &OptimizerConfig, device: &Device, micro_batch: usize) -> Self {
         let device = if device.is_autodiff() { device.clone() } else { device.clone().autodiff() };
-        Self { decoder, optimizer: Optimizer::new(config), device, micro_batch: micro_batch.max(1) }
+        Self { decoder, optimizer: Optimizer::new(config), device, micro_batch: micro_batch.max(1), seed: 0, steps: 0 }
+    }
+
+    /// The same with another seed of an adapter's dropout than 0.
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Goes to where it was after so many steps.
+    pub(super) fn resume(&mut self, decoder: Decoder, moments: &BTreeMap<String, Vec<f32>>, steps: usize) {
+        self.decoder = decoder;
+        self.optimizer.restore(moments, steps, &self.device);
+        self.steps = steps as u64;
     }
 
     /// The decoder as it is now.
@@ -89,27 +107,35 @@ impl Learner {
         let parts = parts(sequences, self.micro_batch);
         if parts.len() <= 1 {
             let batch = Batch::new(sequences, &self.device);
-            let logprobs = action_logprobs(&self.decoder, &batch);
+            let logprobs = action_logprobs(&self.under_dropout(0), &batch);
             judgement = checked(judge(&sums(&batch, &host(&logprobs)))?)?;
             gradients = self.differentiate(&batch, logprobs, &judgement.weights);
         } else {
-            judgement = checked(judge(&self.log_probs(sequences))?)?;
+            let policy = parts.iter().enumerate();
+            let policy = policy.flat_map(|(index, part)| part_sums(&self.under_dropout(index).valid(), part));
+            judgement = checked(judge(&policy.collect::<Vec<_>>())?)?;
             let mut total = GradientsParams::new();
             let mut weights = judgement.weights.as_slice();
-            for part in parts {
+            for (index, part) in parts.into_iter().enumerate() {
                 let (of_part, rest) = weights.split_at(part.len().min(weights.len()));
                 weights = rest;
                 let batch = Batch::new(part, &self.device);
-                let logprobs = action_logprobs(&self.decoder, &batch);
+                let logprobs = action_logprobs(&self.under_dropout(index), &batch);
                 accumulate(&self.decoder, &mut total, self.differentiate(&batch, logprobs, of_part));
             }
             gradients = total;
         }
         let grad_norm = self.update(gradients, learning_rate)?;
+        self.steps += 1;
         let Judgement { loss, metrics, .. } = judgement;
         let tokens = sequences.iter().map(|sequence| sequence.ids().len()).sum();
         let action_tokens = sequences.iter().map(|sequence| sequence.action_tokens()).sum();
         Ok(StepOutcome { loss, grad_norm, metrics, tokens, action_tokens })
+    }
+
+    /// The decoder as it computes in this step for one part of the batch.
+    fn under_dropout(&self, part: usize) -> Decoder {
+        self.decoder.with_dropout(Pass { seed: self.seed, step: self.steps, part: part as u64 })
     }
 
     /// Gradient of `sum_i weight_i * logp_i`.
@@ -136,14 +162,13 @@ impl Learner {
 
 /// Summed log-probabilities under a decoder without gradients, `[sequence]`; `micro_batch` as in [`Learner::new`].
 pub fn frozen_sums(decoder: &Decoder, sequences: &[&Sequence], micro_batch: usize) -> Vec<f64> {
-    let device = decoder.device();
-    let parts = parts(sequences, micro_batch).into_iter();
-    parts
-        .flat_map(|part| {
-            let batch = Batch::new(part, &device);
-            sums(&batch, &host(&action_logprobs(decoder, &batch)))
-        })
-        .collect()
+    parts(sequences, micro_batch).into_iter().flat_map(|part| part_sums(decoder, part)).collect()
+}
+
+/// The same of sequences that are processed together.
+fn part_sums(decoder: &Decoder, part: &[&Sequence]) -> Vec<f64> {
+    let batch = Batch::new(part, &decoder.device());
+    sums(&batch, &host(&action_logprobs(decoder, &batch)))
 }
 
 /// Cuts a batch into parts of at most `micro_batch` sequences and, padding included, `micro_batch * MICRO_TOKENS` tokens;

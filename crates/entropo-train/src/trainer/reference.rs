@@ -5,15 +5,17 @@
 
 use std::path::Path;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::TrainError;
 use super::learner::frozen_sums;
-use crate::checkpoint::{CheckpointError, decoder_to_bytes, write_file};
+use crate::checkpoint::{CheckpointError, write_file};
 use crate::data::{Example, Sequence};
 use crate::decoder::Decoder;
+use crate::decoder::place::Place;
 
 /// Summed log-probabilities of every sequence of every example, `[example][sequence]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ impl ReferenceCache {
         file: Option<&Path>,
     ) -> Result<Self, TrainError> {
         let reference = reference.valid();
-        let key = reference_key(&reference, examples)?;
+        let key = reference_key(&reference, examples);
         Self::with_key(&reference, examples, key, micro_batch, file)
     }
 
@@ -90,10 +92,13 @@ fn by_length(decoder: &Decoder, sequences: &[&Sequence], micro_batch: usize) -> 
     sums.into_iter().map(|(_, sum)| sum).collect()
 }
 
-/// SHA-256 of the weights and of every sequence's name, tokens and mask.
-pub(super) fn reference_key(reference: &Decoder, examples: &[Example]) -> Result<String, TrainError> {
-    let mut hash = Sha256::new();
-    hash.update(decoder_to_bytes(reference)?);
+/// SHA-256 of the weights, an adapter's included, and of every sequence's name, tokens and mask.
+pub(super) fn reference_key(reference: &Decoder, examples: &[Example]) -> String {
+    let mut weights = HashWeights::default();
+    reference.visit(&mut weights);
+    let mut hash = weights.hash;
+    // An adapter's scale is no weight, but from its configuration.
+    hash.update(reference.adapter.as_ref().map(|config| config.to_json().to_string()).unwrap_or_default());
     for sequence in examples.iter().flat_map(Example::sequences) {
         hash.update(sequence.id());
         hash.update([0]);
@@ -105,7 +110,30 @@ pub(super) fn reference_key(reference: &Decoder, examples: &[Example]) -> Result
             hash.update((position as u64).to_le_bytes());
         }
     }
-    Ok(hex(hash.finalize()))
+    hex(hash.finalize())
+}
+
+/// Hashes a module's parameters, one after the other.
+#[derive(Default)]
+struct HashWeights {
+    place: Place,
+    hash: Sha256,
+}
+
+impl ModuleVisitor for HashWeights {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.place.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.place.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let data = param.val().into_data();
+        self.hash.update(format!("{} {:?} {:?}\n", self.place.name(), data.dtype(), data.shape()));
+        self.hash.update(data.as_bytes());
+    }
 }
 
 /// Bytes as lower-case hexadecimal digits.

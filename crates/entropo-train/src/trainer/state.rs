@@ -1,20 +1,24 @@
 //! A run on disk.
 //!
-//! One file holds everything that a step changes: weights, moments, the step counter and what the objective remembers.
-//! It is replaced as a whole, so a killed run finds the state after some whole step, and goes on from it bit for bit.
+//! One file holds everything that a step changes and nothing else: the weights that learn (all of them, or an adapter's),
+//! their moments, the step counter and what the objective remembers. It is replaced as a whole, so a killed run finds the
+//! state after some whole step, and goes on from it bit for bit.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::{Device, FloatDType};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{FloatDType, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
-use super::optimizer::OptimizerConfig;
-use crate::checkpoint::{CheckpointError, decoder_from_bytes, decoder_to_bytes, tensors_to_bytes, write_file};
-use crate::decoder::DecoderConfig;
-use crate::trainer::learner::Learner;
+use super::learner::Learner;
+use crate::checkpoint::{
+    CheckpointError, DeviceTensors, Problem, Problems, TensorSource, Weights, tensors_to_bytes, write_file,
+};
+use crate::decoder::Decoder;
+use crate::decoder::place::Place;
 
 /// What is not a tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +34,7 @@ pub(super) struct Progress {
 
 /// Writes the state.
 pub(super) fn save(path: &Path, learner: &Learner, progress: &Progress) -> Result<(), TrainError> {
-    let weights = decoder_to_bytes(learner.decoder())?;
+    let weights = tensors_to_bytes(&learning(learner.decoder()), None)?;
     let moments = tensors_to_bytes(&learner.optimizer.state(), Some(FloatDType::F32))?;
     let progress = serde_json::to_vec(progress).unwrap_or_default();
     let parts = [("model", &weights), ("optimizer", &moments), ("progress", &progress)];
@@ -46,15 +50,8 @@ pub(super) fn save(path: &Path, learner: &Learner, progress: &Progress) -> Resul
     Ok(write_file(path, &safetensors::serialize(views, None).map_err(invalid)?)?)
 }
 
-/// Reads the state of the run `run`, if there is one.
-pub(super) fn load(
-    path: &Path,
-    run: &str,
-    config: &DecoderConfig,
-    optimizer: &OptimizerConfig,
-    device: &Device,
-    micro_batch: usize,
-) -> Result<Option<(Learner, Progress)>, TrainError> {
+/// Brings a learner at the start of the run `run` to its saved state, if there is one.
+pub(super) fn restore(path: &Path, run: &str, learner: &mut Learner) -> Result<Option<Progress>, TrainError> {
     if !path.exists() {
         return Ok(None);
     }
@@ -67,11 +64,17 @@ pub(super) fn load(
     if progress.run != run {
         return Err(other("made with other settings, data or starting weights".to_owned()));
     }
-    let origin = path.display().to_string();
-    let decoder = decoder_from_bytes(config, part("model")?.data(), &origin, device)?;
-    let mut learner = Learner::new(decoder, optimizer, device, micro_batch);
-    let optimizer_bytes = part("optimizer")?;
-    let moments = SafeTensors::deserialize(optimizer_bytes.data()).map_err(|error| other(error.to_string()))?;
+    let model = part("model")?;
+    let weights = Weights::from_bytes(model.data(), &path.display().to_string())?;
+    let mut restore = Restore { weights, place: Place::default(), problems: vec![] };
+    let decoder = learner.decoder().clone().map(&mut restore);
+    let Restore { weights, mut problems, .. } = restore;
+    problems.extend(weights.unexpected(|_| false));
+    if !problems.is_empty() {
+        return Err(other(format!("the weights do not fit:\n{}", Problems(problems))));
+    }
+    let optimizer = part("optimizer")?;
+    let moments = SafeTensors::deserialize(optimizer.data()).map_err(|error| other(error.to_string()))?;
     let moments: BTreeMap<String, Vec<f32>> = moments
         .iter()
         .map(|(name, view)| {
@@ -79,6 +82,61 @@ pub(super) fn load(
             (name.to_owned(), values)
         })
         .collect();
-    learner.optimizer.restore(&moments, progress.step, device);
-    Ok(Some((learner, progress)))
+    learner.resume(decoder, &moments, progress.step);
+    Ok(Some(progress))
+}
+
+/// The weights that learn.
+fn learning(decoder: &Decoder) -> DeviceTensors {
+    #[derive(Default)]
+    struct Collect(Place, DeviceTensors);
+    impl ModuleVisitor for Collect {
+        fn enter_module(&mut self, name: &str, container_type: &str) {
+            self.0.enter(name, container_type);
+        }
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.0.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.1.insert(self.0.name(), param.val());
+            }
+        }
+    }
+    let mut collect = Collect::default();
+    decoder.visit(&mut collect);
+    collect.1
+}
+
+/// Gives the weights that learn their saved values.
+struct Restore<'a> {
+    weights: Weights<'a>,
+    place: Place,
+    problems: Vec<Problem>,
+}
+
+impl ModuleMapper for Restore<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.place.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.place.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() {
+            return param;
+        }
+        match self.weights.take(&self.place.name(), &param.shape()) {
+            Ok(data) => param.map(|value| {
+                let (device, dtype) = (value.device(), value.dtype());
+                Tensor::from_data(data, (&device, dtype)).require_grad()
+            }),
+            Err(problem) => {
+                self.problems.push(problem);
+                param
+            }
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// AdamW.
     pub optimizer: OptimizerConfig,
-    /// Governs the order of the examples.
+    /// Governs the order of the examples and an adapter's dropout.
     pub seed: u64,
     /// Steps between saved states, if the run has a directory. Default 50.
     pub save_every: usize,
@@ -95,7 +95,8 @@ pub struct Training<'a> {
 
 impl<'a> Training<'a> {
     /// Prepares a run: checks every example, computes the reference's log-probabilities and, if `directory` holds the
-    /// state of the same run, goes on from there. `start` is where training starts and also the frozen reference.
+    /// state of the same run, goes on from there. `start` is where training starts and also the frozen reference, which
+    /// shares its tensors. If it has an adapter, only that is trained, and only that is in the state.
     ///
     /// # Errors
     /// A batch size or example that cannot be trained on, or the state of another run in `directory`; nothing was
@@ -152,12 +153,15 @@ impl<'a> Training<'a> {
         }
         let device = device.clone().autodiff();
         let reference = start.valid();
-        let key = reference_key(&reference, examples)?;
+        let key = reference_key(&reference, examples);
         let run = fingerprint(&key, examples, &config);
         let file = directory.as_ref().map(|directory| directory.join("reference.json"));
         let state = directory.map(|directory| directory.join("state.safetensors"));
+        let decoder = reference.clone().to_device(&device).train();
+        let learner = Learner::new(decoder, &config.optimizer, &device, config.micro_batch);
+        let mut learner = learner.with_seed(config.seed);
         let resumed = match &state {
-            Some(path) => state::load(path, &run, shape, &config.optimizer, &device, config.micro_batch)?,
+            Some(path) => state::restore(path, &run, &mut learner)?,
             None => None,
         };
         // Only now: a refused state must leave the directory as it was.
@@ -167,14 +171,7 @@ impl<'a> Training<'a> {
             Some(_) => return Err(TrainError::OtherReference),
             None => Some(ReferenceCache::with_key(&reference, examples, key, config.micro_batch, file.as_deref())?),
         };
-        let (learner, progress) = match resumed {
-            Some(resumed) => resumed,
-            None => {
-                let decoder = reference.clone().to_device(&device).train();
-                let learner = Learner::new(decoder, &config.optimizer, &device, config.micro_batch);
-                (learner, Progress { step: 0, z0: None, run })
-            }
-        };
+        let progress = resumed.unwrap_or(Progress { step: 0, z0: None, run });
         let mut judge = judge;
         judge.z0 = progress.z0;
         Ok(Self { config, examples, reference, cache, learner, judge, progress, state })

@@ -1,6 +1,8 @@
 //! Whole-crate tests, by topic.
 
 #[cfg(test)]
+mod adapter;
+#[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
 mod config;

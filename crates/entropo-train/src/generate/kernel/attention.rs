@@ -1,8 +1,8 @@
 //! Attention of some rows of one sequence for one key head.
 //!
 //! All query heads that share a key head, and several rows of a prompt, are scored together, so that keys and values are
-//! read once for [`QUERIES`] of them. A query's scores are all there before they are normalised; positions outside its
-//! window get a weight of exactly zero, which leaves every sum as it is.
+//! read once for [`QUERIES`] of them. A query's scores are all there before they are normalised. Positions that a query does
+//! not see are skipped, not weighed by zero: what is there may be another sequence's, and zero times NaN is NaN.
 
 use pulp::{Arch, Simd};
 
@@ -77,7 +77,11 @@ fn together<S: Simd, const Q: usize>(simd: S, queries: &mut [Query<'_>], blocks:
     for ((index, query), total) in queries.iter().enumerate().zip(&mut totals) {
         *total = weigh(&mut scores, index, (query.from, query.to), first * LANES);
     }
-    let mixed = mix::<S, Q>(simd, &scores, blocks);
+    let mut seen = [(first * LANES, end * LANES - 1); Q];
+    for (seen, query) in seen.iter_mut().zip(queries.iter()) {
+        *seen = (query.from, query.to);
+    }
+    let mixed = mix::<S, Q>(simd, &Weights { scores: &scores, seen, start: first * LANES }, blocks);
     for ((index, query), total) in queries.iter_mut().enumerate().zip(totals) {
         for (out, mixed) in query.out.chunks_mut(LANES).zip(&mixed) {
             let Some(mixed) = mixed.get(index) else { continue };
@@ -143,9 +147,17 @@ fn weigh<const Q: usize>(scores: &mut [[Lanes; Q]], query: usize, (from, to): (u
     tree_sum(&totals)
 }
 
+/// What every query gives to the positions from `start` on.
+struct Weights<'a, const Q: usize> {
+    scores: &'a [[Lanes; Q]], // [block][query][LANES]
+    /// The first and the last position that each query sees.
+    seen: [(usize, usize); Q],
+    start: usize,
+}
+
 /// Sums of weighted values, `[head / LANES][query][LANES]`.
 #[inline(always)]
-fn mix<S: Simd, const Q: usize>(simd: S, weights: &[[Lanes; Q]], blocks: &[Block<'_>]) -> Vec<[Lanes; Q]> {
+fn mix<S: Simd, const Q: usize>(simd: S, weights: &Weights<'_, Q>, blocks: &[Block<'_>]) -> Vec<[Lanes; Q]> {
     let width = blocks.first().map_or(0, |(_, values)| values.len() / LANES);
     let mut mixed = vec![[Lanes::ZERO; Q]; width];
     let parts = LANES / S::F32_LANES; // vectors in a Lanes
@@ -166,14 +178,21 @@ fn mix<S: Simd, const Q: usize>(simd: S, weights: &[[Lanes; Q]], blocks: &[Block
 #[inline(always)]
 fn mix_columns<S: Simd, const Q: usize, const C: usize>(
     simd: S,
-    weights: &[[Lanes; Q]],
+    weights: &Weights<'_, Q>,
     blocks: &[Block<'_>],
     first: usize,
     mixed: &mut [[Lanes; Q]],
 ) {
     let parts = LANES / S::F32_LANES;
     let mut sums = [[simd.splat_f32s(0.0); C]; Q];
-    for (weights, (_, values)) in weights.iter().zip(blocks) {
+    // Between these all queries see every position.
+    let (mut from, mut to) = (0, usize::MAX);
+    for seen in weights.seen {
+        (from, to) = (from.max(seen.0), to.min(seen.1));
+    }
+    for (index, (scores, (_, values))) in weights.scores.iter().zip(blocks).enumerate() {
+        let begin = weights.start + index * LANES;
+        let all = from <= begin && begin + LANES <= to + 1;
         for (lane, values) in values.chunks_exact(mixed.len()).enumerate().take(LANES) {
             let mut columns = [simd.splat_f32s(0.0); C];
             for (column, vector) in columns.iter_mut().zip(first..) {
@@ -181,8 +200,12 @@ fn mix_columns<S: Simd, const Q: usize, const C: usize>(
                     *column = at(simd, S::as_simd_f32s(&values.0).0, vector % parts);
                 }
             }
-            for (sums, weights) in sums.iter_mut().zip(weights) {
-                let weight = simd.splat_f32s(weights.0.get(lane).copied().unwrap_or_default());
+            let position = begin + lane;
+            for ((sums, scores), seen) in sums.iter_mut().zip(scores).zip(weights.seen) {
+                if !all && (position < seen.0 || position > seen.1) {
+                    continue;
+                }
+                let weight = simd.splat_f32s(scores.0.get(lane).copied().unwrap_or_default());
                 for (sum, column) in sums.iter_mut().zip(columns) {
                     *sum = simd.mul_add_f32s(weight, column, *sum);
                 }
@@ -218,6 +241,34 @@ mod tests {
             }
         }
         blocks
+    }
+
+    #[test]
+    fn what_a_query_does_not_see_may_be_broken() {
+        let (head, positions) = (16, 40);
+        let numbers: Vec<f32> = (0..head * positions).map(|index| (index as f32 * 0.3).sin()).collect();
+        let mut broken = numbers.clone();
+        broken[..head * 3].fill(f32::NAN);
+        broken[head * 21..].fill(f32::NAN);
+        let [whole, broken] = [&numbers, &broken].map(|numbers| blocks(numbers, numbers, head));
+        let see = |blocks: &[(Vec<Lanes>, Vec<Lanes>)], ranges: &[(usize, usize)]| {
+            let views: Vec<Block<'_>> = blocks.iter().map(|(keys, values)| (&keys[..], &values[..])).collect();
+            let mut outs = vec![vec![0.0; head]; ranges.len()];
+            let mut queries: Vec<Query<'_>> = ranges
+                .iter()
+                .zip(&mut outs)
+                .map(|(&(from, to), out)| Query { vector: &numbers[..head], from, to, out })
+                .collect();
+            attend(&mut queries, &views);
+            outs
+        };
+        // Alone, and beside queries that do see what is broken.
+        for others in 0..7 {
+            let ranges: Vec<_> = [(3, 20)].into_iter().chain((0..others).map(|other| (0, 30 + other))).collect();
+            let [whole, broken] = [see(&whole, &ranges), see(&broken, &ranges)];
+            assert_eq!(whole[0], broken[0], "beside {others}");
+            assert!(broken.iter().skip(1).flatten().all(|x| x.is_nan()));
+        }
     }
 
     proptest! {

@@ -89,7 +89,7 @@ fn each_pair(x: &mut [Columns], y: &[Columns], f: impl Fn(f32, f32) -> f32) {
 /// `x / 2 * (1 + tanh(u))` with `u = sqrt(2 / pi) (x + 0.044715 x^3)` is `x / (1 + e^(-2 u))`.
 #[inline(always)]
 fn gelu(x: f32) -> f32 {
-    const SLOPE: f32 = 1.595_769_1; // 2 sqrt(2 / pi)
+    const SLOPE: f32 = 1.595_769_2; // 2 sqrt(2 / pi)
     let u = SLOPE * (0.044_715 * x * x).mul_add(x, x);
     x / (1.0 + exp(-u))
 }

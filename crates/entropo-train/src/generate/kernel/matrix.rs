@@ -59,15 +59,6 @@ impl Matrix {
         self.outputs
     }
 
-    /// Bytes that the weights take.
-    pub(in crate::generate) fn bytes(&self) -> usize {
-        let weights = match &self.panels {
-            Panels::F32(panels) => size_of_val(panels.as_slice()),
-            Panels::Bf16(panels) => size_of_val(panels.as_slice()),
-        };
-        weights + size_of_val(self.bias.as_slice())
-    }
-
     /// `x` `[row, input]` times the matrix, plus the bias: `[row, output]`.
     pub(in crate::generate) fn apply(&self, x: &Sheet, workers: Workers) -> Sheet {
         let [y] = Self::apply_all([self], x, workers);

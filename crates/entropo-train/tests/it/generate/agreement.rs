@@ -1,9 +1,11 @@
 //! The engine against the decoder, and against itself with other settings and neighbours.
 
+use entropo_train::adapter::Adapter;
 use entropo_train::decoder::Decoder;
 use entropo_train::generate::{EngineConfig, GenerateRequest};
 
 use super::{again, all, alone, bits, cache_bytes, decoders, engine, likeliest, plain, prompt, request, trained_on};
+use crate::adapter::{everything, learned};
 use crate::support::assert_all_within;
 
 /// Lengths below, at and above the kernels' blocks of 4 rows and 16 positions.
@@ -26,6 +28,15 @@ pub(super) async fn check_greedy(name: &str, decoder: &Decoder) {
         let answers = all(&together, requests()).await;
         let answers: Vec<_> = answers.iter().map(|answer| bits(answer.as_ref().unwrap())).collect();
         assert_eq!(answers, expected, "{name}: together, {prefill} tokens at a time");
+    }
+}
+
+#[tokio::test]
+async fn an_adapter_takes_part() {
+    for (index, base) in decoders().into_iter().enumerate() {
+        let adapter = Adapter::new(&everything(&base), &base, 1).unwrap();
+        let adapted = base.with_adapter(&learned(&adapter, &base, 1)).unwrap();
+        check_greedy(&format!("decoder {index} with an adapter"), &adapted).await;
     }
 }
 
