@@ -127,7 +127,7 @@ impl LocalModel {
         let written = request.messages.iter().rposition(|message| matches!(message, Message::Assistant(_)));
         let seen = request.trace.segments().last().filter(|seen| written.is_some_and(|last| last + 1 == seen.messages));
         let Some(seen) = seen else {
-            return Ok(self.format.prompt_ids(&conversation)?);
+            return self.format.prompt_ids(&conversation);
         };
         let sampled = seen.actions.last().and_then(|action| seen.ids.get(action.start..action.end)).unwrap_or_default();
         let observed = self.format.observation_ids(&conversation, sampled)?;

@@ -10,6 +10,7 @@ use super::init::Init;
 use super::linear::Linear;
 
 /// The second half of a block.
+#[allow(clippy::large_enum_variant, reason = "there is one a layer, and a box is no module")]
 #[derive(Module, Debug)]
 pub enum FeedForward {
     /// One gated layer.

@@ -85,7 +85,8 @@ impl Block {
 
 impl Cache {
     /// Of a sequence that has not begun.
-    pub(super) fn new(_: &DecoderConfig) -> Self {
+    #[cfg(test)]
+    pub(super) fn new() -> Self {
         Self::from_shared([], Vec::new())
     }
 

@@ -43,7 +43,7 @@ fn check_logits(name: &str, decoder: &HostDecoder) -> (Vec<u32>, Vec<Vec<f32>>) 
     let ids: Vec<u32> = ids.data().as_chunks::<8>().0.iter().map(|id| i64::from_le_bytes(*id) as u32).collect();
     let expected = reference.tensor("alone.logits").unwrap();
     let expected: Vec<f32> = expected.data().as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
-    let mut cache = Cache::new(decoder.config());
+    let mut cache = Cache::new();
     let found: Vec<Vec<f32>> = ids.iter().map(|id| read(decoder, &mut cache, &[*id])).collect();
     assert_eq!(found.iter().map(Vec::len).sum::<usize>(), expected.len(), "{name}");
     for (index, (found, expected)) in found.iter().flatten().zip(&expected).enumerate() {
@@ -55,16 +55,16 @@ fn check_logits(name: &str, decoder: &HostDecoder) -> (Vec<u32>, Vec<Vec<f32>>) 
 /// In pieces of any size, beside others and after a shared beginning: the same bits as token by token.
 fn check_pieces(name: &str, decoder: &HostDecoder, ids: &[u32], expected: &[Vec<f32>]) {
     for piece in [3, 7, 64] {
-        let mut cache = Cache::new(decoder.config());
+        let mut cache = Cache::new();
         for (part, last) in ids.chunks(piece).zip((piece - 1..).step_by(piece)) {
             assert_eq!(read(decoder, &mut cache, part), expected[last.min(ids.len() - 1)], "{name} by {piece}");
         }
     }
     let (begin, end) = ids.split_at(ids.len() / 2);
-    let mut first = Cache::new(decoder.config());
+    let mut first = Cache::new();
     read(decoder, &mut first, begin);
     let mut second = Cache::from_shared(first.tokens(), first.blocks().to_vec());
-    let mut other = Cache::new(decoder.config());
+    let mut other = Cache::new();
     let logits = decoder.forward(&mut [
         Work { cache: &mut other, tokens: &ids[3..9], logits: false },
         Work { cache: &mut second, tokens: end, logits: true },
@@ -82,7 +82,7 @@ fn check_greedy(name: &str, decoder: &HostDecoder) {
     for case in reference["greedy"].as_array().unwrap() {
         let tokens = |key: &str| -> Vec<u32> { serde_json::from_value(case[key].clone()).unwrap() };
         let (mut next, expected) = (tokens("prompt"), tokens("tokens"));
-        let mut cache = Cache::new(decoder.config());
+        let mut cache = Cache::new();
         for expected in expected {
             let logits = read(decoder, &mut cache, &next);
             let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
@@ -116,7 +116,7 @@ fn threads_change_no_bit_of_a_whole_pass() {
     let decoder = Decoder::new(&config, 7, &Device::default());
     let tokens: Vec<u32> = (0..150).map(|index| index * 37 % 3000).collect();
     let pass = |decoder: &HostDecoder| {
-        let [mut a, mut b] = [Cache::new(&config), Cache::new(&config)];
+        let [mut a, mut b] = [Cache::new(), Cache::new()];
         let first = decoder.forward(&mut [
             Work { cache: &mut a, tokens: &tokens, logits: true },
             Work { cache: &mut b, tokens: &tokens[5..90], logits: true },

@@ -92,8 +92,9 @@ impl Prefixes {
         let children = self.children.get(&parent)?;
         let after = children.range::<[u32], _>((Bound::Included(tokens), Bound::Unbounded)).next();
         let before = children.range::<[u32], _>((Bound::Unbounded, Bound::Excluded(tokens))).next_back();
-        let common = |(key, &node): (&Box<[u32]>, _)| Partial { node, tokens: common(key, tokens) };
-        let best = after.into_iter().chain(before).map(common).max_by_key(|partial| partial.tokens);
+        let partials = after.into_iter().chain(before);
+        let partials = partials.map(|(key, &node)| Partial { node, tokens: common(key, tokens) });
+        let best = partials.max_by_key(|partial| partial.tokens);
         best.filter(|partial| partial.tokens > 0)
     }
 

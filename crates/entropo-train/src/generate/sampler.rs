@@ -99,10 +99,7 @@ impl Sampler {
         let highest = highest(logits)?;
         let weight = |logit: f32| (f64::from(logit - highest) / f64::from(temperature)).exp();
         let peaks = Peaks::new(logits);
-        let mut candidates = match top_k {
-            Some(count) => Some(peaks.top(count, weight)),
-            None => None,
-        };
+        let mut candidates = top_k.map(|count| peaks.top(count, weight));
         if top_p < 1.0 {
             candidates = Some(match candidates {
                 Some(candidates) => {

@@ -39,7 +39,7 @@ impl Sequence {
         let sampler = Sampler::new(&request);
         let tokens = std::mem::take(&mut request.prompt);
         let ending = Ending { stop: StopReason::MaxTokens, prompt: tokens.len(), prefilled: 0, reused: 0 };
-        let cache = Cache::from_shared(&[], Vec::new());
+        let cache = Cache::from_shared([], Vec::new());
         Self { request, reply, sampler, tokens, cache, path: Vec::new(), worst, ending, context: limits.context }
     }
 
