@@ -57,8 +57,11 @@ def arguments():
     return parser.parse_args()
 
 
-def allocator_settings():
-    """What .cargo/config.toml gives every program run by cargo; every peer gets it (candle's prefill gains by it)."""
+def allocator_settings(peer):
+    """What .cargo/config.toml gives programs run by cargo, for candle alone, whose prefill gains by it; as a program is
+    usually started for the others."""
+    if peer != "candle":
+        return {}
     return tomllib.loads((ROOT / ".cargo/config.toml").read_text()).get("env", {})
 
 
@@ -103,7 +106,7 @@ def measure(options, peers, environment):
                         call += ["--" + name.replace("_", "-"), str(value)]
                     load_average = os.getloadavg()[0]
                     try:
-                        case = last_json_line(call, environment, options.timeout)
+                        case = last_json_line(call, environment | allocator_settings(peer), options.timeout)
                     except RuntimeError as problem:
                         failures[dtype, batch, peer] = str(problem)
                         print(f"{peer} {dtype} batch {batch}: {problem}", file=sys.stderr)
@@ -298,7 +301,7 @@ def main():
     named = {"entropo": options.entropo, "candle": options.candle, "transformers": options.transformers}
     peers = {name: command for name, command in named.items() if command}
     threads = str(options.threads)
-    environment = os.environ | allocator_settings()
+    environment = dict(os.environ)
     for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]:
         environment[name] = threads
 

@@ -73,8 +73,8 @@ fn cut_off_weights_are_named() {
 fn another_architecture_is_named() {
     let directory = TempDir::new().unwrap();
     let policy = checkpoint(&directory);
-    edit(policy.join("config.json"), |config| config["model_type"] = json!("llama"));
-    assert_refused(&policy, &["config.json", "`model_type`", "llama"]);
+    edit(policy.join("config.json"), |config| config["model_type"] = json!("mamba"));
+    assert_refused(&policy, &["config.json", "`model_type`", "mamba"]);
 }
 
 #[test]

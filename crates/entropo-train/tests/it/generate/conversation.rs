@@ -244,5 +244,5 @@ async fn a_checkpoint_directory_is_a_model() {
     assert!(reply.tokens.unwrap().completion.len() <= 8);
 
     let error = LocalModel::open(Path::new("/nowhere"), EngineConfig::default()).unwrap_err();
-    assert!(error.to_string().contains("/nowhere/config.json"), "{error}");
+    assert!(error.to_string().contains("/nowhere/tokenizer.json"), "{error}");
 }
