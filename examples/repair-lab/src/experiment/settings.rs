@@ -102,6 +102,7 @@ impl Settings {
     }
 
     pub(super) fn engine(&self) -> EngineConfig {
-        EngineConfig::default()
+        // Finished rollouts are never continued: more would only be remembered.
+        EngineConfig { cache_bytes: 256 << 20, ..EngineConfig::default() }
     }
 }
