@@ -5,9 +5,9 @@ use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::config::{DecoderConfig, ExpertsConfig, Router};
-use super::feed_forward::Mlp;
 use super::init::Init;
 use super::linear::Linear;
+use super::mlp::Mlp;
 use super::routing::choose;
 
 /// The experts of one layer, named as in checkpoints.

@@ -14,6 +14,7 @@ pub(crate) mod frequencies;
 mod init;
 pub mod linear;
 pub(crate) mod lora;
+pub mod mlp;
 pub mod norm;
 pub(crate) mod place;
 mod precision;
