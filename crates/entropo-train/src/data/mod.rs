@@ -1,11 +1,15 @@
 //! From recorded tokens to batches on a device.
 
 mod batch;
+mod error;
 mod example;
 mod order;
 mod sequence;
+mod source;
 
 pub use batch::Batch;
+pub use error::DataError;
 pub use example::Example;
 pub(crate) use order::batches;
 pub use sequence::{Sequence, SequenceError};
+pub use source::Source;
