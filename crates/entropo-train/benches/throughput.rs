@@ -46,7 +46,7 @@ fn train(config: &DecoderConfig, sequences: usize, tokens: usize) -> Result<f64,
     let mut fastest = f64::INFINITY;
     for _ in 0..4 {
         let start = Instant::now();
-        learner.step(&batch, 1e-4, |sums| {
+        learner.step(&batch, 1e-4, |sums: &[f64]| {
             let loss = -sums.iter().sum::<f64>();
             Ok(Judgement { loss, weights: vec![-1e-3; sums.len()], ..Judgement::default() })
         })?;

@@ -70,6 +70,7 @@ pub mod hub;
 pub mod local_model;
 pub mod logprob;
 pub mod objective;
+pub(crate) mod ops;
 pub mod text;
 pub mod trainer;
 

@@ -4,6 +4,7 @@ mod batch;
 mod error;
 mod example;
 mod order;
+mod prefixes;
 mod sequence;
 mod source;
 

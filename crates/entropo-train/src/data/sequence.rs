@@ -124,6 +124,16 @@ impl Sequence {
         &self.ids
     }
 
+    /// `[token]`: whether it was written by the agent.
+    pub(crate) fn actions(&self) -> &[bool] {
+        &self.actions
+    }
+
+    /// Tokens up to the last action: what follows has no effect on any action.
+    pub(crate) fn needed_tokens(&self) -> usize {
+        self.actions.iter().rposition(|&action| action).map_or(0, |last| last + 1)
+    }
+
     /// Positions of the action tokens that are predicted: every one but a first token.
     pub fn action_positions(&self) -> impl Iterator<Item = usize> + '_ {
         self.actions.iter().enumerate().skip(1).filter(|&(_, &action)| action).map(|(position, _)| position)

@@ -1,14 +1,17 @@
 //! Causal grouped-query attention.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::config::DecoderConfig;
+use super::gradients::Gradients;
 use super::init::Init;
+use super::layout::Layout;
 use super::linear::Linear;
 use super::norm::Norm;
-use super::precision::in_f32;
-use super::rope::Rotary;
+use crate::ops::attention::{self, Attended, Scores};
+use crate::ops::heads;
+use crate::ops::rotary::{Rotary, Turn};
 
 /// The projections of one layer, named as in checkpoints.
 #[derive(Module, Debug)]
@@ -20,8 +23,6 @@ pub struct Attention {
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
     #[module(skip)]
-    groups: usize,
-    #[module(skip)]
     head: usize,
     #[module(skip)]
     scale: f64,
@@ -29,21 +30,21 @@ pub struct Attention {
 
 /// What a layer's attention needs to know of the positions.
 #[derive(Clone, Debug)]
-pub(super) struct Positions {
+pub(super) struct Positions<'a> {
+    pub(super) layout: &'a Layout,
     pub(super) rotary: Rotary,
-    /// `[1, 1, 1, query, key]`, true where a query must not look.
-    pub(super) hidden: Tensor<5, Bool>,
+    pub(super) window: Option<usize>,
 }
 
-/// Hides the keys after a query and, with a window, those that are too far before it: `[1, 1, 1, query, key]`.
-pub(super) fn hidden_keys(tokens: usize, window: Option<usize>, device: &Device) -> Tensor<5, Bool> {
-    // burn's tril_mask is true above the diagonal: exactly the keys that come after the query.
-    let future = Tensor::<2, Bool>::tril_mask([tokens, tokens], 0, device);
-    let hidden = match window.and_then(|window| i64::try_from(window).ok()) {
-        Some(window) => future.bool_or(Tensor::<2, Bool>::triu_mask([tokens, tokens], 1 - window, device)),
-        None => future,
-    };
-    hidden.unsqueeze()
+/// What the backward pass needs.
+#[derive(Debug)]
+pub(super) struct Saved {
+    /// Queries and keys before their norms, where there are norms.
+    unnormed: [Option<Tensor<2>>; 2],
+    q: Tensor<3>, // [head, token, width]
+    k: Tensor<3>, // [group, token, width]
+    v: Tensor<3>, // [group, token, width]
+    attended: Attended,
 }
 
 impl Attention {
@@ -61,7 +62,6 @@ impl Attention {
             o_proj,
             q_norm: head_norm(),
             k_norm: head_norm(),
-            groups: config.num_key_value_heads,
             head: config.head_dim,
             scale: config.attention_scale,
         }
@@ -73,38 +73,55 @@ impl Attention {
         [("q_proj", q_proj), ("k_proj", k_proj), ("v_proj", v_proj), ("o_proj", o_proj)]
     }
 
-    /// `x`: `[batch, token, hidden]`.
-    ///
-    /// The scores are normalised after they are applied to the values, `(e V) / sum(e)` instead of `(e / sum(e)) V`:
-    /// the division then costs `[token, head]` instead of `[token, token]`, forward and backward.
-    pub(super) fn forward(&self, x: Tensor<3>, positions: &Positions) -> Tensor<3> {
-        let [batch, tokens, _] = x.dims();
-        let (groups, head) = (self.groups, self.head);
-        let heads = |x: Tensor<3>, norm: &Option<Norm>| {
-            let [_, _, width] = x.dims();
-            let x = x.reshape([batch, tokens, width / head, head]);
-            norm.iter().fold(x, |x, norm| norm.forward(x)).swap_dims(1, 2) // [batch, heads, token, head]
+    /// `[token, hidden]` to the same shape.
+    pub(super) fn forward(&self, x: &Tensor<2>, positions: &Positions<'_>) -> (Tensor<2>, Saved) {
+        let rotation = Some((&positions.rotary, Turn::Forward));
+        let turned = |projection: &Linear, norm: &Option<Norm>| {
+            let plain = projection.forward(x);
+            match norm {
+                Some(norm) => (heads::split(&norm.forward_heads(&plain), self.head, rotation), Some(plain)),
+                None => (heads::split(&plain, self.head, rotation), None),
+            }
         };
-        let rotary = &positions.rotary;
-        let q = rotary.apply(heads(self.q_proj.forward(x.clone()), &self.q_norm)).mul_scalar(self.scale);
-        let k = rotary.apply(heads(self.k_proj.forward(x.clone()), &self.k_norm));
-        let v = heads(self.v_proj.forward(x), &None);
+        let (q, q_unnormed) = turned(&self.q_proj, &self.q_norm);
+        let (k, k_unnormed) = turned(&self.k_proj, &self.k_norm);
+        let v = heads::split(&self.v_proj.forward(x), self.head, None);
+        let attended = attention::forward(&q, &k, &v, positions.layout, self.scores(positions));
+        let y = self.o_proj.forward(&heads::join(&attended.mixed, None));
+        (y, Saved { unnormed: [q_unnormed, k_unnormed], q, k, v, attended })
+    }
 
-        let [_, queries, ..] = q.dims();
-        let shared = queries / groups; // query heads for each key head
-        let q = q.reshape([batch, groups, shared * tokens, head]);
-        let scores = q.matmul(k.swap_dims(2, 3)); // [batch, group, shared * query, key]
-        let scores = scores.reshape([batch, groups, shared, tokens, tokens]);
-        let mixed = in_f32(scores, |scores| {
-            let scores = scores.mask_fill(positions.hidden.clone(), f32::NEG_INFINITY);
-            let highest = scores.clone().detach().max_dim(4);
-            let weights = (scores - highest).exp();
-            let total = weights.clone().sum_dim(4).reshape([batch, groups, shared * tokens, 1]);
-            let weights = weights.reshape([batch, groups, shared * tokens, tokens]);
-            let dtype = weights.dtype();
-            weights.matmul(v.cast(dtype)) / total
-        });
-        let mixed = mixed.reshape([batch, queries, tokens, head]).swap_dims(1, 2);
-        self.o_proj.forward(mixed.reshape([batch, tokens, queries * head]))
+    /// From the gradient of the result to that of the input.
+    pub(super) fn backward(
+        &self,
+        x: &Tensor<2>,
+        saved: Saved,
+        dy: &Tensor<2>,
+        positions: &Positions<'_>,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let Saved { unnormed: [q_unnormed, k_unnormed], q, k, v, attended } = saved;
+        let of_mixed = self.o_proj.backward(&heads::join(&attended.mixed, None), dy, gradients);
+        let of_mixed = heads::split(&of_mixed, self.head, None);
+        let scores = self.scores(positions);
+        let [of_q, of_k, of_v] =
+            attention::backward([&q, &k, &v], &attended, &of_mixed, positions.layout, scores);
+        drop((q, k, v, attended, of_mixed));
+        let rotation = Some((&positions.rotary, Turn::Back));
+        let mut back = |projection: &Linear, norm: &Option<Norm>, unnormed: Option<Tensor<2>>, of_heads: Tensor<3>| {
+            let gradient = heads::join(&of_heads, rotation);
+            let gradient = match (norm, unnormed) {
+                (Some(norm), Some(plain)) => norm.backward_heads(&plain, gradient, gradients),
+                _ => gradient,
+            };
+            projection.backward(x, &gradient, gradients)
+        };
+        let of_x = back(&self.q_proj, &self.q_norm, q_unnormed, of_q);
+        let of_x = of_x + back(&self.k_proj, &self.k_norm, k_unnormed, of_k);
+        of_x + self.v_proj.backward(x, &heads::join(&of_v, None), gradients)
+    }
+
+    fn scores(&self, positions: &Positions<'_>) -> Scores {
+        Scores { scale: self.scale, window: positions.window }
     }
 }

@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::attention::{Attention, Positions};
+use super::attention::{self, Attention, Positions};
 use super::config::{DecoderConfig, LayerConfig};
-use super::feed_forward::FeedForward;
+use super::feed_forward::{self, FeedForward};
+use super::gradients::Gradients;
 use super::init::Init;
 use super::linear::Linear;
 use super::norm::Norm;
@@ -22,6 +23,17 @@ pub struct Block {
     mlp: FeedForward,
     pre_feedforward_layernorm: Option<Norm>,
     post_feedforward_layernorm: Option<Norm>,
+}
+
+/// What the backward pass needs beside the block's input.
+#[derive(Debug)]
+pub(super) struct Saved {
+    attention: attention::Saved,
+    /// The stream between the halves.
+    middle: Tensor<2>,
+    feed_forward: feed_forward::Saved,
+    /// What the halves gave, where it is normalised.
+    results: Option<[Tensor<2>; 2]>,
 }
 
 impl Block {
@@ -44,16 +56,52 @@ impl Block {
         attention.into_iter().chain(fed).collect()
     }
 
-    /// `x`: `[batch, token, hidden]`.
-    pub(super) fn forward(&self, x: Tensor<3>, positions: &Positions) -> Tensor<3> {
-        let attended = self.self_attn.forward(self.input_layernorm.forward(x.clone()), positions);
-        if let (Some(before), Some(after)) = (&self.pre_feedforward_layernorm, &self.post_feedforward_layernorm) {
-            let x = x + self.post_attention_layernorm.forward(attended);
-            let fed = self.mlp.forward(before.forward(x.clone()));
-            return x + after.forward(fed);
-        }
-        let x = x + attended;
-        let fed = self.mlp.forward(self.post_attention_layernorm.forward(x.clone()));
-        x + fed
+    /// `[token, hidden]` to the same shape.
+    pub(super) fn forward(&self, x: &Tensor<2>, positions: &Positions<'_>) -> (Tensor<2>, Saved) {
+        let (attended, attention) = self.self_attn.forward(&self.input_layernorm.forward(x), positions);
+        let Some((before, after)) = self.norms_around() else {
+            let middle = attended + x.clone();
+            let (fed, feed_forward) = self.mlp.forward(&self.post_attention_layernorm.forward(&middle));
+            return (fed + middle.clone(), Saved { attention, middle, feed_forward, results: None });
+        };
+        let middle = self.post_attention_layernorm.forward(&attended) + x.clone();
+        let (fed, feed_forward) = self.mlp.forward(&before.forward(&middle));
+        let y = after.forward(&fed) + middle.clone();
+        (y, Saved { attention, middle, feed_forward, results: Some([attended, fed]) })
+    }
+
+    /// From the gradient of the result to that of the input.
+    pub(super) fn backward(
+        &self,
+        x: &Tensor<2>,
+        saved: Saved,
+        dy: Tensor<2>,
+        positions: &Positions<'_>,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let Saved { attention, middle, feed_forward, results } = saved;
+        let (before, of_fed, attended) = match (self.norms_around(), results) {
+            (Some((before, after)), Some([attended, fed])) => {
+                let of_fed = after.backward(&fed, &dy, fed.zeros_like(), gradients);
+                (before, Some(of_fed), Some(attended))
+            }
+            _ => (&self.post_attention_layernorm, None, None),
+        };
+        let of_fed = self.mlp.backward(&before.forward(&middle), feed_forward, of_fed.as_ref().unwrap_or(&dy), gradients);
+        let of_middle = before.backward(&middle, &of_fed, dy, gradients);
+        drop((middle, of_fed));
+        let of_attended = attended.map(|attended| {
+            let into = attended.zeros_like();
+            self.post_attention_layernorm.backward(&attended, &of_middle, into, gradients)
+        });
+        let normed = self.input_layernorm.forward(x);
+        let of_attended = of_attended.as_ref().unwrap_or(&of_middle);
+        let of_normed = self.self_attn.backward(&normed, attention, of_attended, positions, gradients);
+        self.input_layernorm.backward(x, &of_normed, of_middle, gradients)
+    }
+
+    /// The norms before and after the feed-forward layer, where its result is normalised.
+    fn norms_around(&self) -> Option<(&Norm, &Norm)> {
+        self.pre_feedforward_layernorm.as_ref().zip(self.post_feedforward_layernorm.as_ref())
     }
 }

@@ -4,10 +4,11 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::config::{self, DecoderConfig};
-use super::experts::Experts;
+use super::experts::{self, Experts};
+use super::gradients::Gradients;
 use super::init::Init;
 use super::linear::Linear;
-use super::mlp::Mlp;
+use super::mlp::{self, Mlp};
 
 /// The second half of a block.
 #[allow(clippy::large_enum_variant, reason = "there is one a layer, and a box is no module")]
@@ -17,6 +18,13 @@ pub enum FeedForward {
     Dense(Mlp),
     /// Experts of which each token sees a few.
     Sparse(Experts),
+}
+
+/// What the backward pass needs.
+#[derive(Debug)]
+pub(super) enum Saved {
+    Dense(mlp::Saved),
+    Sparse(experts::Saved),
 }
 
 impl FeedForward {
@@ -35,14 +43,27 @@ impl FeedForward {
         }
     }
 
-    /// `[batch, token, hidden]` to the same shape.
-    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// `[token, hidden]` to the same shape.
+    pub(super) fn forward(&self, x: &Tensor<2>) -> (Tensor<2>, Saved) {
         match self {
-            Self::Dense(mlp) => mlp.forward(x),
-            Self::Sparse(experts) => {
-                let [batch, tokens, hidden] = x.dims();
-                experts.forward(x.reshape([batch * tokens, hidden])).reshape([batch, tokens, hidden])
+            Self::Dense(mlp) => {
+                let (y, saved) = mlp.forward(x);
+                (y, Saved::Dense(saved))
             }
+            Self::Sparse(experts) => {
+                let (y, saved) = experts.forward(x);
+                (y, Saved::Sparse(saved))
+            }
+        }
+    }
+
+    /// From the gradient of the result to that of the input.
+    pub(super) fn backward(&self, x: &Tensor<2>, saved: Saved, dy: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
+        match (self, saved) {
+            (Self::Dense(mlp), Saved::Dense(saved)) => mlp.backward(x, saved, dy, gradients),
+            (Self::Sparse(experts), Saved::Sparse(saved)) => experts.backward(x, saved, dy, gradients),
+            // What a layer saved is of the layer's kind.
+            (Self::Dense(_), Saved::Sparse(_)) | (Self::Sparse(_), Saved::Dense(_)) => dy.zeros_like(),
         }
     }
 }

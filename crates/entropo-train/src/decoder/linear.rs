@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
 
+use super::gradients::Gradients;
 use super::lora::LoraPair;
 
 /// `x W^T + b`, plus what an attached adapter adds.
@@ -22,24 +23,45 @@ impl Linear {
         self.weight.lazy_shape().dims()
     }
 
-    /// `[.., input]` to `[.., output]`.
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let shape = x.dims();
-        let input = shape.last().copied().unwrap_or(1).max(1);
-        let rows = x.reshape([shape.iter().product::<usize>() / input, input]);
-        let mut y = rows.clone().matmul(self.weight.val().transpose());
+    /// The weight as it is computed with.
+    pub(crate) fn weight(&self, dtype: DType) -> Tensor<2> {
+        in_dtype(self.weight.val(), dtype)
+    }
+
+    /// `[row, input]` to `[row, output]`.
+    pub(crate) fn forward(&self, x: &Tensor<2>) -> Tensor<2> {
+        let dtype = x.dtype();
+        let mut y = x.clone().matmul(self.weight(dtype).transpose());
         if let Some(bias) = &self.bias {
-            y = y + bias.val().unsqueeze();
+            y = y + bias.val().cast(dtype).unsqueeze();
         }
-        if let Some(lora) = &self.lora {
-            let dtype = y.dtype();
-            y = (y.cast(DType::F32) + lora.forward(rows)).cast(dtype);
+        match &self.lora {
+            Some(lora) => (y.cast(DType::F32) + lora.forward(x)).cast(dtype),
+            None => y,
         }
-        let mut result = shape;
-        let [_, output] = y.dims();
-        if let Some(last) = result.last_mut() {
-            *last = output;
+    }
+
+    /// From the gradient of the result to that of the input: `[row, output]` to `[row, input]`.
+    pub(crate) fn backward(&self, x: &Tensor<2>, dy: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
+        let dtype = x.dtype();
+        gradients.add(&self.weight, || dy.clone().transpose().matmul(x.clone()));
+        if let Some(bias) = &self.bias {
+            let [output] = bias.lazy_shape().dims();
+            gradients.add(bias, || dy.clone().cast(DType::F32).sum_dim(0).reshape([output]));
         }
-        y.reshape(result)
+        let dx = dy.clone().matmul(self.weight(dtype));
+        match &self.lora {
+            Some(lora) => (dx.cast(DType::F32) + lora.backward(x, dy, gradients)).cast(dtype),
+            None => dx,
+        }
+    }
+}
+
+/// A stored weight in the precision that is computed in.
+fn in_dtype(weight: Tensor<2>, dtype: DType) -> Tensor<2> {
+    match weight.dtype() {
+        stored if stored == dtype => weight,
+        DType::QFloat(_) => weight.dequantize().cast(dtype),
+        _ => weight.cast(dtype),
     }
 }

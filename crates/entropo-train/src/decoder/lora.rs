@@ -5,6 +5,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::gradients::Gradients;
+
 /// Adds `scale * B A x` to what a [`Linear`](super::linear::Linear) gives.
 ///
 /// Its parameters and its arithmetic are f32 whatever the layer's type is: updates are smaller than 16 bits can tell.
@@ -43,13 +45,35 @@ pub(crate) struct Pass {
 
 impl LoraPair {
     /// `[row, input]` to `[row, output]`, f32.
-    pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = x.cast(DType::F32);
-        let x = match &self.dropout {
+    pub(super) fn forward(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.narrow(x).matmul(self.b.val().transpose())
+    }
+
+    /// `scale * A x` of the inputs that are not dropped: `[row, input]` to `[row, rank]`, f32.
+    pub(crate) fn narrow(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.kept(x.clone().cast(DType::F32)).matmul(self.a.val().transpose()).mul_scalar(self.scale)
+    }
+
+    /// The gradient of the input that goes through the pair, f32: from `[row, output]` to `[row, input]`.
+    pub(super) fn backward(&self, x: &Tensor<2>, dy: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
+        let dy = dy.clone().cast(DType::F32);
+        gradients.add(&self.b, || dy.clone().transpose().matmul(self.narrow(x)));
+        self.narrow_backward(x, dy.matmul(self.b.val()), gradients)
+    }
+
+    /// The same from the gradient of [`narrow`](Self::narrow)'s result, `[row, rank]`.
+    pub(crate) fn narrow_backward(&self, x: &Tensor<2>, dy: Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
+        let dy = dy.mul_scalar(self.scale);
+        gradients.add(&self.a, || dy.clone().transpose().matmul(self.kept(x.clone().cast(DType::F32))));
+        self.kept(dy.matmul(self.a.val()))
+    }
+
+    /// What dropout leaves of inputs, or of their gradient.
+    fn kept(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.dropout {
             Some(dropout) => dropout.apply(x),
             None => x,
-        };
-        x.matmul(self.a.val().transpose()).matmul(self.b.val().transpose()).mul_scalar(self.scale)
+        }
     }
 
     /// `scale * B A` without gradients, f32: `[output, input]`.

@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu_approximate, silu};
 
 use super::config::{Activation, DecoderConfig};
+use super::gradients::Gradients;
 use super::init::Init;
 use super::linear::Linear;
+use crate::ops::gated;
 
 /// A gated layer: `down(activation(gate(x)) * up(x))`.
 #[derive(Module, Debug)]
@@ -16,6 +17,13 @@ pub struct Mlp {
     down_proj: Linear,
     #[module(skip)]
     activation: Activation,
+}
+
+/// What the backward pass needs.
+#[derive(Debug)]
+pub(super) struct Saved {
+    gate: Tensor<2>,
+    up: Tensor<2>,
 }
 
 impl Mlp {
@@ -35,13 +43,47 @@ impl Mlp {
         [("gate_proj", gate_proj), ("up_proj", up_proj), ("down_proj", down_proj)]
     }
 
-    /// `[.., hidden]` to the same shape.
-    pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let gate = self.gate_proj.forward(x.clone());
-        let gate = match self.activation {
-            Activation::Silu => silu(gate),
-            Activation::GeluTanh => gelu_approximate(gate),
-        };
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+    /// `[row, hidden]` to the same shape.
+    pub(super) fn forward(&self, x: &Tensor<2>) -> (Tensor<2>, Saved) {
+        let saved = Saved { gate: self.gate_proj.forward(x), up: self.up_proj.forward(x) };
+        (self.down_proj.forward(&gated::forward(self.activation, &saved.gate, &saved.up)), saved)
+    }
+
+    /// From the gradient of the result to that of the input.
+    pub(super) fn backward(&self, x: &Tensor<2>, saved: Saved, dy: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
+        let Saved { gate, up } = saved;
+        let inner = gated::forward(self.activation, &gate, &up);
+        let of_inner = self.down_proj.backward(&inner, dy, gradients);
+        drop(inner);
+        self.backward_inner(x, Saved { gate, up }, of_inner, gradients)
+    }
+
+    /// The same for a result that was weighed row by row, `[row, 1]`; also gives the gradient of the weights.
+    pub(super) fn backward_weighed(
+        &self,
+        x: &Tensor<2>,
+        saved: Saved,
+        dy: &Tensor<2>,
+        weights: &Tensor<2>,
+        gradients: &mut Gradients,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let Saved { gate, up } = saved;
+        let inner = gated::forward(self.activation, &gate, &up);
+        // The layer down is linear, so its own gradient tells what weights before it would have got.
+        let of_inner = self.down_proj.backward(&(inner.clone() * weights.clone()), dy, gradients);
+        let of_weights = (inner * of_inner.clone()).sum_dim(1);
+        let of_inner = of_inner * weights.clone();
+        (self.backward_inner(x, Saved { gate, up }, of_inner, gradients), of_weights)
+    }
+
+    fn backward_inner(
+        &self,
+        x: &Tensor<2>,
+        Saved { gate, up }: Saved,
+        of_inner: Tensor<2>,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let [of_gate, of_up] = gated::backward(self.activation, gate, up, of_inner);
+        self.gate_proj.backward(x, &of_gate, gradients) + self.up_proj.backward(x, &of_up, gradients)
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! One decoder serves all families: [`DecoderConfig`] says of which parts it is composed. [`Decoder::hidden`] gives the
 //! final hidden states and [`Decoder::head`] turns chosen rows of them into logits, so that nobody has to build
-//! `[token, vocabulary]` for positions that nothing is asked of. Sequences are padded on the right: with causal attention
-//! no real token sees padding, and no padding mask is needed.
+//! `[token, vocabulary]` for positions that nothing is asked of.
+//!
+//! All tokens of a batch are rows one after the other, without padding, and a [`Layout`] says which of them see each other.
+//! [`trace`] goes through the blocks forward and backward; the gradients are written out by hand in each layer's file.
 
 pub mod attention;
 pub mod block;
@@ -11,28 +13,30 @@ pub mod config;
 pub mod experts;
 pub mod feed_forward;
 pub(crate) mod frequencies;
+pub(crate) mod gradients;
 mod init;
+pub(crate) mod layout;
 pub mod linear;
 pub(crate) mod lora;
 pub mod mlp;
 pub mod norm;
 pub(crate) mod place;
-mod precision;
-pub(crate) mod rope;
 pub(crate) mod routing;
+pub(crate) mod trace;
 
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Device, Int, Tensor, module::embedding};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 pub use config::{ConfigError, DecoderConfig};
+pub use gradients::Gradients;
+pub use layout::Layout;
+pub use trace::Keep;
 
 use crate::adapter::LoraConfig;
-use attention::{Positions, hidden_keys};
 use block::Block;
 use init::Init;
 use linear::Linear;
 use norm::Norm;
-use rope::Rotary;
 
 /// A causal language model.
 #[derive(Module, Debug)]
@@ -104,41 +108,16 @@ impl Decoder {
 
     /// Final hidden states after the last norm: `ids` `[batch, token]` to `[batch, token, hidden]`.
     pub fn hidden(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let [_, tokens] = ids.dims();
-        let positions = self.positions(tokens, &ids.device());
-        let mut x = embedding(self.model.embed_tokens.weight.val(), ids);
-        if self.config.embedding_scale != 1.0 {
-            x = x.mul_scalar(self.config.embedding_scale);
-        }
-        for (block, positions) in self.model.layers.iter().zip(&positions) {
-            x = block.forward(x, positions);
-        }
-        self.model.norm.forward(x)
-    }
-
-    /// `[layer]`: rotations and masks, layers of one kind sharing theirs.
-    fn positions(&self, tokens: usize, device: &Device) -> Vec<Positions> {
-        let (head, dtype) = (self.config.head_dim, self.dtype());
-        let mut known: Vec<(_, Positions)> = Vec::new();
-        let of_layer = |layer: &config::LayerConfig| {
-            let kind = (layer.rope, layer.window);
-            if let Some((_, positions)) = known.iter().find(|(other, _)| *other == kind) {
-                return positions.clone();
-            }
-            let positions = Positions {
-                rotary: Rotary::new(tokens, head, &layer.rope, device, dtype),
-                hidden: hidden_keys(tokens, layer.window, device),
-            };
-            known.push((kind, positions.clone()));
-            positions
-        };
-        self.config.layers.iter().map(of_layer).collect()
+        let [batch, tokens] = ids.dims();
+        let layout = Layout::of_lengths(&vec![tokens; batch]);
+        let hidden = self.forward(ids.reshape([batch * tokens]), &layout);
+        hidden.reshape([batch, tokens, self.config.hidden_size])
     }
 
     /// Logits of chosen rows of the final hidden states: `[row, hidden]` to `[row, vocabulary]`.
     pub fn head(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.lm_head {
-            Some(head) => head.forward(hidden),
+            Some(head) => head.forward(&hidden),
             None => hidden.matmul(self.model.embed_tokens.weight.val().transpose()),
         }
     }

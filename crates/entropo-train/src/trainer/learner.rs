@@ -2,23 +2,24 @@
 //!
 //! The objective sees sums over each sequence and answers with a weight for each; what is differentiated is
 //! `sum_i weight_i * logp_i`. So the whole batch is judged at once even when it is processed in parts, and parts give the
-//! same gradient as the whole. An adapter's dropout is the same in both passes over a part.
+//! same gradient as the whole. Where the weights of a part are known from the part alone, it is differentiated at once;
+//! otherwise log-probabilities are computed twice. An adapter's dropout is the same in both passes over a part.
 
 use std::collections::BTreeMap;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
 use super::error::TrainError;
-use super::optimizer::{Optimizer, OptimizerConfig, accumulate};
+use super::optimizer::{Optimizer, OptimizerConfig};
 use crate::data::{Batch, Sequence};
-use crate::decoder::Decoder;
 use crate::decoder::lora::Pass;
-use crate::logprob::{action_logprobs, sums};
+use crate::decoder::trace::Keep;
+use crate::decoder::{Decoder, Gradients};
+use crate::logprob::{Scored, Scores, score};
 use crate::objective::Metrics;
 
-/// Attention takes memory with the square of the length, so a sequence longer than this counts for several.
+/// Tokens that a sequence may have to count for one of a micro-batch; a longer one counts for several.
 pub const MICRO_TOKENS: usize = 512;
 
 /// A decoder that is being trained.
@@ -27,6 +28,7 @@ pub struct Learner {
     pub(super) optimizer: Optimizer,
     device: Device,
     micro_batch: usize,
+    keep: Keep,
     seed: u64,
     /// Updates made.
     steps: u64,
@@ -43,6 +45,30 @@ pub struct Judgement {
     pub metrics: Metrics,
 }
 
+/// Turns summed log-probabilities into a loss and its derivatives.
+pub trait Judge {
+    /// Consecutive sequences that belong together and are never separated: 2 for pairs.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// The weights of `count` sequences from the `first` on, given the sums of these alone, if those of the others do not
+    /// matter to them.
+    fn weights(&mut self, first: usize, sums: &[f64]) -> Option<Result<Vec<f64>, TrainError>> {
+        let _ = (first, sums);
+        None
+    }
+
+    /// The opinion of the whole batch, asked for once, in the end.
+    fn judge(&mut self, sums: &[f64]) -> Result<Judgement, TrainError>;
+}
+
+impl<F: FnMut(&[f64]) -> Result<Judgement, TrainError>> Judge for F {
+    fn judge(&mut self, sums: &[f64]) -> Result<Judgement, TrainError> {
+        self(sums)
+    }
+}
+
 /// What came of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepOutcome {
@@ -50,27 +76,63 @@ pub struct StepOutcome {
     pub loss: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
-    /// The objective's numbers.
+    /// The objective's numbers, the policy's mean entropy on action tokens in nats (`entropy`) and the share of action
+    /// tokens that no other was likelier than (`mean_token_accuracy`).
     pub metrics: Metrics,
-    /// Real tokens read, padding left out.
+    /// Tokens read; a beginning that sequences share counts for each.
     pub tokens: usize,
     /// Action tokens among them.
     pub action_tokens: usize,
+    /// Tokens computed: a shared beginning once.
+    pub computed_tokens: usize,
+}
+
+/// What is gathered while a batch is processed in parts.
+#[derive(Default)]
+struct Gathered {
+    sums: Vec<f64>,
+    entropy: f64,
+    hits: usize,
+    actions: usize,
+    computed: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, batch: &Batch, scores: &Scores) {
+        self.sums.extend(batch.sums(&scores.logprobs));
+        self.entropy += scores.entropies.iter().copied().map(f64::from).sum::<f64>();
+        self.hits += scores.hits.iter().filter(|hit| **hit).count();
+        self.actions += batch.actions();
+        self.computed += batch.tokens();
+    }
+
+    fn metrics(&self) -> Metrics {
+        let count = self.actions.max(1) as f64;
+        Metrics::from([("entropy", self.entropy / count), ("mean_token_accuracy", self.hits as f64 / count)])
+    }
 }
 
 impl Learner {
-    /// Trains `decoder`, whose parameters must be on an autodiff device. `micro_batch` is how many sequences of up to
+    /// Trains `decoder`. `micro_batch` is how many sequences of up to
     /// [`MICRO_TOKENS`] tokens, or as many tokens in fewer longer ones, are
-    /// differentiated at a time: less memory for a second forward pass. The result does not depend on it but for
+    /// differentiated at a time. The result does not depend on it but for
     /// rounding, unless an adapter has dropout: each part then has its own masks.
     pub fn new(decoder: Decoder, config: &OptimizerConfig, device: &Device, micro_batch: usize) -> Self {
-        let device = if device.is_autodiff() { device.clone() } else { device.clone().autodiff() };
-        Self { decoder, optimizer: Optimizer::new(config), device, micro_batch: micro_batch.max(1), seed: 0, steps: 0 }
+        // Gradients are computed without burn's autodiff, on the device beneath it.
+        let device = device.clone().inner();
+        let decoder = if decoder.device().is_autodiff() { decoder.valid() } else { decoder };
+        let optimizer = Optimizer::new(config);
+        Self { decoder, optimizer, device, micro_batch: micro_batch.max(1), keep: Keep::default(), seed: 0, steps: 0 }
     }
 
     /// The same with another seed of an adapter's dropout than 0.
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
+    }
+
+    /// The same with another choice of what is kept of a forward pass.
+    pub fn with_keep(self, keep: Keep) -> Self {
+        Self { keep, ..self }
     }
 
     /// Goes to where it was after so many steps.
@@ -87,50 +149,84 @@ impl Learner {
 
     /// The decoder without gradients, for generation and evaluation.
     pub fn frozen(&self) -> Decoder {
-        self.decoder.valid()
+        self.decoder.clone()
     }
 
     /// Summed log-probabilities of the sequences' action tokens, `[sequence]`, without gradients.
     pub fn log_probs(&self, sequences: &[&Sequence]) -> Vec<f64> {
-        frozen_sums(&self.decoder.valid(), sequences, self.micro_batch)
+        frozen_sums(&self.decoder, sequences, self.micro_batch)
     }
 
-    /// One update. `judge` is asked once, with the summed log-probabilities of the sequences in order.
+    /// One update.
+    ///
+    /// # Errors
+    /// Those of the judge, and [`TrainError::NotFinite`]; the decoder is as it was then.
     pub fn step(
         &mut self,
         sequences: &[&Sequence],
         learning_rate: f64,
-        judge: impl FnOnce(&[f64]) -> Result<Judgement, TrainError>,
+        mut judge: impl Judge,
     ) -> Result<StepOutcome, TrainError> {
-        let judgement;
-        let gradients;
-        let parts = parts(sequences, self.micro_batch);
-        if parts.len() <= 1 {
-            let batch = Batch::new(sequences, &self.device);
-            let logprobs = action_logprobs(&self.under_dropout(0), &batch);
-            judgement = checked(judge(&sums(&batch, &host(&logprobs)))?)?;
-            gradients = self.differentiate(&batch, logprobs, &judgement.weights);
-        } else {
-            let policy = parts.iter().enumerate();
-            let policy = policy.flat_map(|(index, part)| part_sums(&self.under_dropout(index).valid(), part));
-            judgement = checked(judge(&policy.collect::<Vec<_>>())?)?;
-            let mut total = GradientsParams::new();
-            let mut weights = judgement.weights.as_slice();
-            for (index, part) in parts.into_iter().enumerate() {
-                let (of_part, rest) = weights.split_at(part.len().min(weights.len()));
-                weights = rest;
-                let batch = Batch::new(part, &self.device);
-                let logprobs = action_logprobs(&self.under_dropout(index), &batch);
-                accumulate(&self.decoder, &mut total, self.differentiate(&batch, logprobs, of_part));
-            }
-            gradients = total;
-        }
+        let (judgement, gradients, gathered) = self.gradients(sequences, &mut judge)?;
         let grad_norm = self.update(gradients, learning_rate)?;
         self.steps += 1;
-        let Judgement { loss, metrics, .. } = judgement;
-        let tokens = sequences.iter().map(|sequence| sequence.ids().len()).sum();
-        let action_tokens = sequences.iter().map(|sequence| sequence.action_tokens()).sum();
-        Ok(StepOutcome { loss, grad_norm, metrics, tokens, action_tokens })
+        let Judgement { loss, mut metrics, .. } = judgement;
+        metrics.extend(gathered.metrics());
+        Ok(StepOutcome {
+            loss,
+            grad_norm,
+            metrics,
+            tokens: sequences.iter().map(|sequence| sequence.ids().len()).sum(),
+            action_tokens: sequences.iter().map(|sequence| sequence.action_tokens()).sum(),
+            computed_tokens: gathered.computed,
+        })
+    }
+
+    fn gradients(
+        &self,
+        sequences: &[&Sequence],
+        judge: &mut impl Judge,
+    ) -> Result<(Judgement, Gradients, Gathered), TrainError> {
+        let mut gradients = Gradients::of(&self.decoder);
+        let mut gathered = Gathered::default();
+        let mut later = Vec::new();
+        let parts = parts(sequences, self.micro_batch, judge.together());
+        let only = parts.len() == 1;
+        let mut known: Option<Judgement> = None;
+        for (index, part) in parts.into_iter().enumerate() {
+            let first = gathered.sums.len();
+            let batch = Batch::new(part, &self.device);
+            let decoder = self.under_dropout(index);
+            if later.is_empty() {
+                let scored = Scored::new(&decoder, &batch, self.keep);
+                gathered.add(&batch, &scored.scores());
+                let sums = gathered.sums.get(first..).unwrap_or_default();
+                let weights = if only {
+                    let judgement = checked(judge.judge(sums)?)?;
+                    Some(known.insert(judgement).weights.clone())
+                } else {
+                    judge.weights(first, sums).transpose()?
+                };
+                match weights {
+                    Some(weights) => scored.backward(&batch.spread(&weights), &mut gradients),
+                    None => later.push((index, first, part)),
+                }
+            } else {
+                gathered.add(&batch, &score(&decoder, &batch, 1.0));
+                later.push((index, first, part));
+            }
+        }
+        let judgement = match known {
+            Some(judgement) => judgement,
+            None => checked(judge.judge(&gathered.sums)?)?,
+        };
+        for (index, first, part) in later {
+            let weights = judgement.weights.get(first..first + part.len()).unwrap_or_default();
+            let batch = Batch::new(part, &self.device);
+            let decoder = self.under_dropout(index);
+            Scored::new(&decoder, &batch, self.keep).backward(&batch.spread(weights), &mut gradients);
+        }
+        Ok((judgement, gradients, gathered))
     }
 
     /// The decoder as it computes in this step for one part of the batch.
@@ -138,23 +234,9 @@ impl Learner {
         self.decoder.with_dropout(Pass { seed: self.seed, step: self.steps, part: part as u64 })
     }
 
-    /// Gradient of `sum_i weight_i * logp_i`.
-    fn differentiate(&self, batch: &Batch, logprobs: Tensor<1>, weights: &[f64]) -> GradientsParams {
-        let tokens: Vec<f32> = batch
-            .action_tokens
-            .iter()
-            .zip(weights)
-            .flat_map(|(&count, &weight)| std::iter::repeat_n(weight as f32, count))
-            .collect();
-        let length = tokens.len();
-        let weights = Tensor::<1>::from_data(TensorData::new(tokens, [length]), &self.device);
-        let gradients = (logprobs * weights).sum().backward();
-        GradientsParams::from_grads(gradients, &self.decoder)
-    }
-
-    fn update(&mut self, gradients: GradientsParams, learning_rate: f64) -> Result<f64, TrainError> {
+    fn update(&mut self, gradients: Gradients, learning_rate: f64) -> Result<f64, TrainError> {
         // Tensors are shared handles: cloning the decoder copies no weights.
-        let (decoder, norm) = self.optimizer.step(self.decoder.clone(), gradients, learning_rate)?;
+        let (decoder, norm) = self.optimizer.step(self.decoder.clone(), gradients.into_params(), learning_rate)?;
         self.decoder = decoder;
         Ok(norm)
     }
@@ -162,36 +244,34 @@ impl Learner {
 
 /// Summed log-probabilities under a decoder without gradients, `[sequence]`; `micro_batch` as in [`Learner::new`].
 pub fn frozen_sums(decoder: &Decoder, sequences: &[&Sequence], micro_batch: usize) -> Vec<f64> {
-    parts(sequences, micro_batch).into_iter().flat_map(|part| part_sums(decoder, part)).collect()
+    let parts = parts(sequences, micro_batch, 1).into_iter();
+    let sums = parts.flat_map(|part| {
+        let batch = Batch::new(part, &decoder.device());
+        batch.sums(&score(decoder, &batch, 1.0).logprobs)
+    });
+    sums.collect()
 }
 
-/// The same of sequences that are processed together.
-fn part_sums(decoder: &Decoder, part: &[&Sequence]) -> Vec<f64> {
-    let batch = Batch::new(part, &decoder.device());
-    sums(&batch, &host(&action_logprobs(decoder, &batch)))
-}
-
-/// Cuts a batch into parts of at most `micro_batch` sequences and, padding included, `micro_batch * MICRO_TOKENS` tokens;
-/// a single sequence may be longer.
-fn parts<'a, 'b>(sequences: &'a [&'b Sequence], micro_batch: usize) -> Vec<&'a [&'b Sequence]> {
-    let micro_batch = micro_batch.max(1);
+/// Cuts a batch into parts of at most `micro_batch` sequences and `micro_batch * MICRO_TOKENS` tokens, or of one group of
+/// sequences that belong together if that is more.
+fn parts<'a, 'b>(sequences: &'a [&'b Sequence], micro_batch: usize, together: usize) -> Vec<&'a [&'b Sequence]> {
+    let (micro_batch, together) = (micro_batch.max(1), together.max(1));
     let mut parts = Vec::new();
     let mut rest = sequences;
     while !rest.is_empty() {
-        let mut longest = 0;
-        let fitting = rest.iter().enumerate().take(micro_batch).take_while(|(index, sequence)| {
-            longest = longest.max(sequence.ids().len());
-            (index + 1) * longest <= micro_batch * MICRO_TOKENS
-        });
-        let (part, left) = rest.split_at(fitting.count().max(1));
+        let (mut count, mut tokens) = (0, 0);
+        for group in rest.chunks(together) {
+            tokens += group.iter().map(|sequence| sequence.ids().len()).sum::<usize>();
+            if count > 0 && (count + group.len() > micro_batch || tokens > micro_batch * MICRO_TOKENS) {
+                break;
+            }
+            count += group.len();
+        }
+        let (part, left) = rest.split_at(count.min(rest.len()));
         parts.push(part);
         rest = left;
     }
     parts
-}
-
-fn host(values: &Tensor<1>) -> Vec<f32> {
-    values.to_data().iter::<f32>().collect()
 }
 
 fn checked(judgement: Judgement) -> Result<Judgement, TrainError> {
@@ -211,11 +291,13 @@ mod tests {
         let of_length = |tokens: usize| Sequence::new("x", vec![0; tokens], vec![true; tokens]).unwrap();
         let sequences = [10, 500, 512, 1024, 1025, 4000].map(of_length);
         let lengths = |micro_batch: usize| -> Vec<usize> {
-            parts(&sequences.iter().collect::<Vec<_>>(), micro_batch).iter().map(|part| part.len()).collect()
+            parts(&sequences.iter().collect::<Vec<_>>(), micro_batch, 1).iter().map(|part| part.len()).collect()
         };
         assert_eq!(lengths(1), [1, 1, 1, 1, 1, 1]);
         assert_eq!(lengths(4), [3, 1, 1, 1]);
         assert_eq!(lengths(64), [6]);
-        assert!(parts(&[], 4).is_empty());
+        assert!(parts(&[], 4, 1).is_empty());
+        let pairs = parts(&sequences.iter().collect::<Vec<_>>(), 1, 2).iter().map(|part| part.len()).collect::<Vec<_>>();
+        assert_eq!(pairs, [2, 2, 2]);
     }
 }

@@ -13,7 +13,7 @@ mod state;
 mod training;
 
 pub use error::TrainError;
-pub use learner::{Judgement, Learner, MICRO_TOKENS, StepOutcome, frozen_sums};
+pub use learner::{Judge, Judgement, Learner, MICRO_TOKENS, StepOutcome, frozen_sums};
 pub use optimizer::OptimizerConfig;
 pub use reference::ReferenceCache;
 pub use schedule::Schedule;

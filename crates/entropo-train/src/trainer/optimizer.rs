@@ -130,10 +130,10 @@ impl ModuleMapper for Update<'_> {
         let adamw = if D == 1 { &self.optimizer.vectors } else { &self.optimizer.matrices };
         let state = self.optimizer.moments.remove(&name);
         param.map(|value| {
-            let (value, gradient) = (value.inner().reshape([size]), gradient.reshape([size]));
+            let (value, gradient) = (value.reshape([size]), gradient.reshape([size]));
             let (value, state) = adamw.step(self.learning_rate, value, gradient, state);
             self.optimizer.moments.extend(state.map(|state| (name, state)));
-            Tensor::from_inner(value.reshape(shape)).require_grad()
+            value.reshape(shape)
         })
     }
 }
@@ -151,21 +151,4 @@ fn global_norm(decoder: &Decoder, gradients: &GradientsParams) -> f64 {
     let mut norm = Norm(gradients, 0.0);
     decoder.visit(&mut norm);
     norm.1.sqrt()
-}
-
-/// Adds gradients of one micro-batch to those of the others.
-pub(crate) fn accumulate(decoder: &Decoder, total: &mut GradientsParams, mut part: GradientsParams) {
-    struct Add<'a>(&'a mut GradientsParams, &'a mut GradientsParams);
-    impl ModuleVisitor for Add<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let sum = match (self.0.remove::<D>(param.id), self.1.remove::<D>(param.id)) {
-                (Some(total), Some(part)) => Some(total + part),
-                (total, part) => total.or(part),
-            };
-            if let Some(sum) = sum {
-                self.0.register(param.id, sum);
-            }
-        }
-    }
-    decoder.visit(&mut Add(total, &mut part));
 }

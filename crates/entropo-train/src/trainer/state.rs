@@ -18,6 +18,7 @@ use crate::checkpoint::{
     CheckpointError, DeviceTensors, Problem, Problems, TensorSource, Weights, tensors_to_bytes, write_file,
 };
 use crate::decoder::Decoder;
+use crate::decoder::gradients::learns;
 use crate::decoder::place::Place;
 
 /// What is not a tensor.
@@ -66,7 +67,8 @@ pub(super) fn restore(path: &Path, run: &str, learner: &mut Learner) -> Result<O
     }
     let model = part("model")?;
     let weights = Weights::from_bytes(model.data(), &path.display().to_string())?;
-    let mut restore = Restore { weights, place: Place::default(), problems: vec![] };
+    let adapted = learner.decoder().has_adapter();
+    let mut restore = Restore { weights, place: Place::default(), problems: vec![], adapted };
     let decoder = learner.decoder().clone().map(&mut restore);
     let Restore { weights, mut problems, .. } = restore;
     problems.extend(weights.unexpected(|_| false));
@@ -88,8 +90,7 @@ pub(super) fn restore(path: &Path, run: &str, learner: &mut Learner) -> Result<O
 
 /// The weights that learn.
 fn learning(decoder: &Decoder) -> DeviceTensors {
-    #[derive(Default)]
-    struct Collect(Place, DeviceTensors);
+    struct Collect(Place, DeviceTensors, bool);
     impl ModuleVisitor for Collect {
         fn enter_module(&mut self, name: &str, container_type: &str) {
             self.0.enter(name, container_type);
@@ -98,12 +99,13 @@ fn learning(decoder: &Decoder) -> DeviceTensors {
             self.0.exit();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.is_require_grad() {
-                self.1.insert(self.0.name(), param.val());
+            let name = self.0.name();
+            if learns(&name, self.2) {
+                self.1.insert(name, param.val());
             }
         }
     }
-    let mut collect = Collect::default();
+    let mut collect = Collect(Place::default(), DeviceTensors::default(), decoder.has_adapter());
     decoder.visit(&mut collect);
     collect.1
 }
@@ -113,6 +115,7 @@ struct Restore<'a> {
     weights: Weights<'a>,
     place: Place,
     problems: Vec<Problem>,
+    adapted: bool,
 }
 
 impl ModuleMapper for Restore<'_> {
@@ -125,13 +128,13 @@ impl ModuleMapper for Restore<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !param.is_require_grad() {
+        if !learns(&self.place.name(), self.adapted) {
             return param;
         }
         match self.weights.take(&self.place.name(), &param.shape()) {
             Ok(data) => param.map(|value| {
                 let (device, dtype) = (value.device(), value.dtype());
-                Tensor::from_data(data, (&device, dtype)).require_grad()
+                Tensor::from_data(data, (&device, dtype))
             }),
             Err(problem) => {
                 self.problems.push(problem);

@@ -225,7 +225,7 @@ impl<'a> Training<'a> {
         let mismatched = self.mismatched(&sequences)?;
         let learning_rate = self.config.learning_rate * self.config.schedule.factor(step, steps);
         let judge = &mut self.judge;
-        let outcome = self.learner.step(&sequences, learning_rate, |policy| {
+        let outcome = self.learner.step(&sequences, learning_rate, |policy: &[f64]| {
             let sums = join(&sequences, policy, &reference);
             judge.judge(&examples, &sums, &mismatched).map_err(|source| {
                 let names: Vec<&str> = sequences.iter().map(|sequence| sequence.id()).collect();

@@ -1,9 +1,9 @@
 //! From recorded tokens to the rows that predict actions.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 use entropo_core::Segment;
 use entropo_train::data::{Batch, Example, Sequence, SequenceError};
-use entropo_train::logprob::{action_logprobs, sums};
+use entropo_train::logprob::logprobs;
 use serde_json::json;
 
 use crate::support::{assert_within, decoder, host, ids};
@@ -12,23 +12,16 @@ fn sequence(id: &str, ids: &[u32], actions: &[u8]) -> Sequence {
     Sequence::new(id, ids.to_vec(), actions.iter().map(|&action| action == 1).collect()).unwrap()
 }
 
-fn integers<const D: usize>(tensor: Tensor<D, Int>) -> Vec<i64> {
-    tensor.into_data().iter::<i64>().collect()
-}
-
 #[test]
-fn a_batch_asks_for_the_rows_before_actions() {
+fn a_batch_asks_for_the_actions_that_can_be_predicted() {
     let long = sequence("long", &[5, 6, 7, 8], &[0, 1, 0, 1]);
     // The first token is never predicted, marked or not.
     let short = sequence("short", &[9, 10], &[1, 1]);
     let batch = Batch::new(&[&long, &short], &Device::default());
-    assert_eq!(batch.ids.dims(), [2, 4]);
-    assert_eq!(integers(batch.ids.clone()), [5, 6, 7, 8, 9, 10, 0, 0]);
-    assert_eq!(integers(batch.rows.clone()), [0, 2, 4]);
-    assert_eq!(integers(batch.targets.clone()), [6, 8, 10]);
-    assert_eq!((batch.action_tokens.as_slice(), batch.tokens), ([2, 1].as_slice(), 6));
+    assert_eq!((batch.tokens(), batch.actions()), (6, 3));
     assert_eq!(batch.by_sequence(&['a', 'b', 'c']), [['a', 'b'].as_slice(), ['c'].as_slice()]);
-    assert_eq!(sums(&batch, &[-1.0, -2.0, -4.0]), [-3.0, -4.0]);
+    assert_eq!(batch.sums(&[-1.0, -2.0, -4.0]), [-3.0, -4.0]);
+    assert_eq!(batch.spread(&[0.5, 2.0]), [0.5, 0.5, 2.0]);
 }
 
 #[test]
@@ -36,7 +29,7 @@ fn log_probabilities_are_those_of_the_actions() {
     let decoder = decoder(1);
     let tokens = [5, 6, 7, 8, 9];
     let sequence = sequence("one", &tokens, &[0, 0, 1, 0, 1]);
-    let actual = host(action_logprobs(&decoder, &Batch::new(&[&sequence], &Device::default())));
+    let actual = logprobs(&decoder, &Batch::new(&[&sequence], &Device::default())).remove(0);
     let logits = host(decoder.logits(ids(&[tokens.to_vec()], &Device::default())));
     assert_eq!(actual.len(), 2);
     for (actual, position) in actual.into_iter().zip([2, 4]) {

@@ -16,7 +16,7 @@ use entropo_agent::Sampling;
 use entropo_train::data::{Batch, Sequence};
 use entropo_train::decoder::{Decoder, DecoderConfig};
 use entropo_train::generate::{Engine, EngineConfig, EngineError, GenerateRequest, Generated, HostDecoder};
-use entropo_train::logprob::action_logprobs;
+use entropo_train::logprob::logprobs;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -153,7 +153,7 @@ fn likeliest(decoder: &Decoder, prompt: &[u32], tokens: usize) -> Vec<u32> {
 fn trained_on(decoder: &Decoder, prompt: &[u32], completion: &[u32]) -> Vec<f32> {
     let actions = (0..prompt.len() + completion.len()).map(|position| position >= prompt.len()).collect();
     let sequence = Sequence::new("completion", [prompt, completion].concat(), actions).unwrap();
-    host(action_logprobs(decoder, &Batch::new(&[&sequence], &decoder.device())))
+    logprobs(decoder, &Batch::new(&[&sequence], &decoder.device())).remove(0)
 }
 
 /// Bytes of the key and value cache for so many blocks of 16 positions.

@@ -36,7 +36,7 @@ type Judge = fn(&[&Sequence], &[f64]) -> Result<Judgement, TrainError>;
 
 fn step(learner: &mut Learner, sequences: &[Sequence], rate: f64, judge: Judge) -> Result<StepOutcome, TrainError> {
     let sequences: Vec<&Sequence> = sequences.iter().collect();
-    learner.step(&sequences, rate, |policy| judge(&sequences, policy))
+    learner.step(&sequences, rate, |policy: &[f64]| judge(&sequences, policy))
 }
 
 /// With an epsilon far above every gradient, AdamW's step is the gradient itself.
@@ -132,7 +132,7 @@ fn a_loss_that_is_not_finite_changes_nothing() {
         let before = decoder_to_bytes(learner.decoder()).unwrap();
         let all: Vec<&Sequence> = sequences.iter().collect();
         let judgement = Judgement { loss, weights: vec![weight; 3], ..Judgement::default() };
-        let error = learner.step(&all, 1e-2, |_| Ok(judgement)).unwrap_err();
+        let error = learner.step(&all, 1e-2, |_: &[f64]| Ok(judgement.clone())).unwrap_err();
         assert!(decoder_to_bytes(learner.decoder()).unwrap() == before);
         // Nor are the moments touched: the next step is that of a learner that has seen nothing.
         let mut fresh = self::learner(&OptimizerConfig::default(), 2);

@@ -145,7 +145,7 @@ fn kto_is_a_loop_over_steps_of_a_learner() {
     let mut estimates = Vec::new();
     for record in &records {
         let estimate = Kto::kl_estimate(&join(&mixed, &learner.log_probs(&mixed))).unwrap();
-        let outcome = learner.step(&both, record.learning_rate, |policy| {
+        let outcome = learner.step(&both, record.learning_rate, |policy: &[f64]| {
             let labelled: Vec<_> = join(&both, policy).into_iter().zip([true, false]).collect();
             let evaluation = kto.evaluate(&labelled, estimate).unwrap();
             Ok(Judgement { loss: evaluation.loss, weights: evaluation.weights, metrics: evaluation.metrics })

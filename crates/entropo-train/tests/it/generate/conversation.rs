@@ -16,12 +16,12 @@ use entropo_core::{
 use entropo_train::data::{Batch, Sequence};
 use entropo_train::decoder::Decoder;
 use entropo_train::generate::EngineConfig;
-use entropo_train::logprob::action_logprobs;
+use entropo_train::logprob::logprobs;
 use entropo_train::text::{ChatFormat, ChatTemplate, Tokenizer};
 use entropo_train::{LocalModel, LocalModelError};
 use serde_json::{Value, json};
 
-use super::{host, shaken};
+use super::shaken;
 use crate::fixtures::{bytes, root};
 use crate::support::{assert_all_within, config_with};
 
@@ -184,7 +184,7 @@ async fn what_is_sampled_is_what_is_learned() {
         assert!(replies.len() >= 3, "{:?} {:?}", trajectory.exit, trajectory.error);
         check_tokens(&trajectory, &replies);
         let sequence = Sequence::from_trajectory(&trajectory).unwrap();
-        let computed = host(action_logprobs(&decoder, &Batch::new(&[&sequence], &Device::default())));
+        let computed = logprobs(&decoder, &Batch::new(&[&sequence], &Device::default())).remove(0);
         assert_all_within("log-probabilities", &trajectory.trace.segments()[0].logprobs, &computed, 1e-4);
     }
 }
