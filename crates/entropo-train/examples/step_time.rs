@@ -6,9 +6,15 @@ use entropo_train::decoder::{Decoder, DecoderConfig};
 use entropo_train::trainer::{Judge, Judgement, Learner, OptimizerConfig, TrainError};
 struct Pairs;
 impl Judge for Pairs {
-    fn together(&self) -> usize { 2 }
+    fn together(&self) -> usize {
+        2
+    }
     fn judge(&mut self, sums: &[f64]) -> Result<Judgement, TrainError> {
-        Ok(Judgement { loss: 0.69, weights: sums.iter().enumerate().map(|(i, _)| if i % 2 == 0 { -0.02 } else { 0.02 }).collect(), ..Judgement::default() })
+        Ok(Judgement {
+            loss: 0.69,
+            weights: sums.iter().enumerate().map(|(i, _)| if i % 2 == 0 { -0.02 } else { 0.02 }).collect(),
+            ..Judgement::default()
+        })
     }
 }
 fn main() {
@@ -17,15 +23,33 @@ fn main() {
     let mut learner = Learner::new(Decoder::new(&config, 0, &device), &OptimizerConfig::default(), &device, 16);
     let len: usize = std::env::args().nth(1).map_or(512, |x| x.parse().unwrap());
     let steps: usize = std::env::args().nth(2).map_or(8, |x| x.parse().unwrap());
-    let batch: Vec<Sequence> = (0..4).map(|row| {
-        let ids = (0..len).map(|at| if at < len / 4 { (((row / 2) * 31 + at * 7) % 4096) as u32 } else { ((row * 31 + at * 7 + at * at) % 4096) as u32 }).collect();
-        Sequence::new(row.to_string(), ids, (0..len).map(|at| at >= len / 4).collect()).unwrap()
-    }).collect();
+    let batch: Vec<Sequence> = (0..4)
+        .map(|row| {
+            let ids = (0..len)
+                .map(|at| {
+                    if at < len / 4 {
+                        (((row / 2) * 31 + at * 7) % 4096) as u32
+                    } else {
+                        ((row * 31 + at * 7 + at * at) % 4096) as u32
+                    }
+                })
+                .collect();
+            Sequence::new(row.to_string(), ids, (0..len).map(|at| at >= len / 4).collect()).unwrap()
+        })
+        .collect();
     let batch: Vec<&Sequence> = batch.iter().collect();
     for _ in 0..steps {
         let start = std::time::Instant::now();
         let out = learner.step(&batch, 1e-5, Pairs).unwrap();
-        println!("{:.1} ms, {:.0} tokens/s, computed {}", start.elapsed().as_secs_f64() * 1e3, out.tokens as f64 / start.elapsed().as_secs_f64(), out.computed_tokens);
+        println!(
+            "{:.1} ms, {:.0} tokens/s, computed {}",
+            start.elapsed().as_secs_f64() * 1e3,
+            out.tokens as f64 / start.elapsed().as_secs_f64(),
+            out.computed_tokens
+        );
     }
-    println!("{}", std::fs::read_to_string("/proc/self/status").unwrap().lines().find(|l| l.starts_with("VmHWM")).unwrap());
+    println!(
+        "{}",
+        std::fs::read_to_string("/proc/self/status").unwrap().lines().find(|l| l.starts_with("VmHWM")).unwrap()
+    );
 }

@@ -41,7 +41,8 @@ pub struct Scored<'a> {
 /// Scores of a batch's actions; logits are multiplied by `scale` for [`Scores::scaled`].
 pub fn score(decoder: &Decoder, batch: &Batch, scale: f64) -> Scores {
     let hidden = decoder.forward(batch.ids.clone(), &batch.layout).select(0, batch.rows.clone());
-    let (statistics, _) = decoder.vocabulary(hidden.dtype()).statistics(&decoder.widened(&hidden), &batch.targets, scale, false);
+    let (statistics, _) =
+        decoder.vocabulary(hidden.dtype()).statistics(&decoder.widened(&hidden), &batch.targets, scale, false);
     statistics.into()
 }
 
@@ -83,10 +84,8 @@ impl<'a> Scored<'a> {
         let Self { decoder, batch, trace, hidden, statistics, kept } = self;
         let vocabulary = decoder.vocabulary(hidden.dtype());
         let (weight, lora) = decoder.output();
-        let mut into = Into {
-            weight: taken(gradients, weight),
-            extra: lora.and_then(|lora| taken(gradients, &lora.b)),
-        };
+        let mut into =
+            Into { weight: taken(gradients, weight), extra: lora.and_then(|lora| taken(gradients, &lora.b)) };
         let rows = decoder.widened(&hidden);
         let of_rows = vocabulary.backward(&rows, &batch.targets, &statistics, kept, weights, &mut into);
         drop((rows, vocabulary, statistics));
@@ -125,7 +124,7 @@ impl Decoder {
         let (weight, lora) = self.output();
         let weight = weight.val();
         let weight = if weight.dtype() == dtype { weight } else { weight.cast(dtype) };
-        Vocabulary { weight, extra: lora.map(|lora| lora.b.val().cast(dtype)), cap: None }
+        Vocabulary { weight, extra: lora.map(|lora| lora.b.val().cast(dtype)), cap: self.config().logit_cap }
     }
 
     /// `[action, hidden]` to `[action, hidden + rank]`.

@@ -104,8 +104,7 @@ impl Attention {
         let of_mixed = self.o_proj.backward(&heads::join(&attended.mixed, None), dy, gradients);
         let of_mixed = heads::split(&of_mixed, self.head, None);
         let scores = self.scores(positions);
-        let [of_q, of_k, of_v] =
-            attention::backward([&q, &k, &v], &attended, &of_mixed, positions.layout, scores);
+        let [of_q, of_k, of_v] = attention::backward([&q, &k, &v], &attended, &of_mixed, positions.layout, scores);
         drop((q, k, v, attended, of_mixed));
         let rotation = Some((&positions.rotary, Turn::Back));
         let mut back = |projection: &Linear, norm: &Option<Norm>, unnormed: Option<Tensor<2>>, of_heads: Tensor<3>| {

@@ -87,7 +87,8 @@ impl Block {
             }
             _ => (&self.post_attention_layernorm, None, None),
         };
-        let of_fed = self.mlp.backward(&before.forward(&middle), feed_forward, of_fed.as_ref().unwrap_or(&dy), gradients);
+        let of_fed =
+            self.mlp.backward(&before.forward(&middle), feed_forward, of_fed.as_ref().unwrap_or(&dy), gradients);
         let of_middle = before.backward(&middle, &of_fed, dy, gradients);
         drop((middle, of_fed));
         let of_attended = attended.map(|attended| {

@@ -116,9 +116,13 @@ impl Decoder {
 
     /// Logits of chosen rows of the final hidden states: `[row, hidden]` to `[row, vocabulary]`.
     pub fn head(&self, hidden: Tensor<2>) -> Tensor<2> {
-        match &self.lm_head {
+        let logits = match &self.lm_head {
             Some(head) => head.forward(&hidden),
             None => hidden.matmul(self.model.embed_tokens.weight.val().transpose()),
+        };
+        match self.config.logit_cap {
+            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
+            None => logits,
         }
     }
 

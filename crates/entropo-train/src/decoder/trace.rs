@@ -120,4 +120,3 @@ impl Decoder {
         self.config.layers.iter().map(of_layer).collect()
     }
 }
-

@@ -1,8 +1,9 @@
 //! Feed-forward layers: one gated layer, or experts of which each row sees a few.
 
-use super::kernel::{Matrix, Sheet, Workers, exp, gated};
+use super::kernel::{Matrix, Sheet, Workers, gated};
 use crate::decoder::config::{Activation, ExpertsConfig, Router};
 use crate::decoder::routing::choose;
+use crate::ops::math::exp;
 
 /// What follows attention in a block.
 #[derive(Debug)]

@@ -78,7 +78,8 @@ impl HostDecoder {
             })
             .collect();
         let logits = self.head.apply(&self.norm.apply(&x.gather(&last), workers), workers);
-        (0..logits.rows()).map(|row| logits.row(row)).collect()
+        let capped = |logit: f32| self.config.logit_cap.map_or(logit, |cap| cap as f32 * (logit / cap as f32).tanh());
+        (0..logits.rows()).map(|row| logits.row(row).into_iter().map(capped).collect()).collect()
     }
 
     /// The first hidden states of all new tokens, `[row, hidden]`.

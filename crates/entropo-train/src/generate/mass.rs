@@ -2,7 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::kernel::exp;
+use crate::ops::math::exp;
 
 /// Logits whose mass is summed in single precision before it goes on in double.
 const CHUNK: usize = 1024;

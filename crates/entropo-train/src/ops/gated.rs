@@ -2,12 +2,11 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu_approximate, sigmoid, silu};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::host::{Owned, Values};
 use super::math::exp;
-use super::parallel::{rows_in_task, zip2};
+use super::parallel::{rows_in_task, vectorised, zip2};
 use crate::decoder::config::Activation;
 
 /// `[row, width]` of each to the same.
@@ -20,8 +19,20 @@ pub(crate) fn forward(activation: Activation, gate: &Tensor<2>, up: &Tensor<2>) 
     let mut result = Owned::zeros(rows * width);
     let inputs = [gates.as_slice(), ups.as_slice()];
     match activation {
-        Activation::Silu => zip2(result.as_mut_slice(), inputs, width, |y, gate, up| multiply(y, gate, up, silu_at)),
-        Activation::GeluTanh => zip2(result.as_mut_slice(), inputs, width, |y, gate, up| multiply(y, gate, up, gelu_at)),
+        Activation::Silu => zip2(
+            result.as_mut_slice(),
+            inputs,
+            width,
+            #[inline(always)]
+            |y, gate, up| multiply(y, gate, up, silu_at),
+        ),
+        Activation::GeluTanh => zip2(
+            result.as_mut_slice(),
+            inputs,
+            width,
+            #[inline(always)]
+            |y, gate, up| multiply(y, gate, up, gelu_at),
+        ),
     }
     result.into_tensor(shape)
 }
@@ -55,12 +66,15 @@ fn replace(
     let size = rows_in_task(width) * width.max(1);
     let parts = gate.as_mut_slice().par_chunks_mut(size).zip(up.as_mut_slice().par_chunks_mut(size));
     parts.zip(dy.par_chunks(size)).for_each(|((gate, up), dy)| {
-        Arch::new().dispatch(|| {
-            gate.iter_mut().zip(up.iter_mut()).zip(dy).for_each(|((gate, up), dy)| {
-                let (value, slope) = activate(*gate);
-                (*gate, *up) = (dy * *up * slope, dy * value);
-            });
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                gate.iter_mut().zip(up.iter_mut()).zip(dy).for_each(|((gate, up), dy)| {
+                    let (value, slope) = activate(*gate);
+                    (*gate, *up) = (dy * *up * slope, dy * value);
+                });
+            },
+        );
     });
 }
 

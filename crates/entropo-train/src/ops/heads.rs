@@ -1,11 +1,10 @@
 //! From rows of all heads side by side to one head after the other, and back, turning them on the way.
 
 use burn::tensor::Tensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::host::{Owned, Values};
-use super::parallel::rows_in_task;
+use super::parallel::{rows_in_task, vectorised};
 use super::rotary::{Rotary, Turn};
 
 /// `[token, heads * width]` to `[head, token, width]`, rotated if there is something to rotate by.
@@ -23,20 +22,23 @@ pub(crate) fn split(x: &Tensor<2>, width: usize, rotation: Option<(&Rotary, Turn
     let parts = result.as_mut_slice().par_chunks_mut((tokens * width).max(1)).enumerate();
     parts.for_each(|(head, target)| {
         target.par_chunks_mut(size * width).enumerate().for_each(|(part, target)| {
-            Arch::new().dispatch(|| {
-                let source = values.as_slice().chunks_exact(all).skip(part * size);
-                let source = source.filter_map(|row| row.get(head * width..(head + 1) * width));
-                for ((target, source), token) in target.chunks_exact_mut(width).zip(source).zip(part * size..) {
-                    match &tables {
-                        Some(((cos, sin, half), turn)) => {
-                            let at = token * width..(token + 1) * width;
-                            let table = cos.as_slice().get(at.clone()).zip(sin.as_slice().get(at));
-                            rotate(target, source, table.unwrap_or_default(), *half, *turn);
+            vectorised(
+                #[inline(always)]
+                || {
+                    let source = values.as_slice().chunks_exact(all).skip(part * size);
+                    let source = source.filter_map(|row| row.get(head * width..(head + 1) * width));
+                    for ((target, source), token) in target.chunks_exact_mut(width).zip(source).zip(part * size..) {
+                        match &tables {
+                            Some(((cos, sin, half), turn)) => {
+                                let at = token * width..(token + 1) * width;
+                                let table = cos.as_slice().get(at.clone()).zip(sin.as_slice().get(at));
+                                rotate(target, source, table.unwrap_or_default(), *half, *turn);
+                            }
+                            None => target.copy_from_slice(source),
                         }
-                        None => target.copy_from_slice(source),
                     }
-                }
-            });
+                },
+            );
         });
     });
     result.into_tensor([heads, tokens, width])
@@ -55,22 +57,25 @@ pub(crate) fn join(x: &Tensor<3>, rotation: Option<(&Rotary, Turn)>) -> Tensor<2
     let mut result = Owned::zeros(tokens * all);
     let size = rows_in_task(all);
     result.as_mut_slice().par_chunks_mut(size * all.max(1)).enumerate().for_each(|(part, target)| {
-        Arch::new().dispatch(|| {
-            for (target, token) in target.chunks_exact_mut(all).zip(part * size..) {
-                for (head, target) in target.chunks_exact_mut(width).enumerate() {
-                    let start = (head * tokens + token) * width;
-                    let source = values.as_slice().get(start..start + width).unwrap_or_default();
-                    match &tables {
-                        Some(((cos, sin, half), turn)) => {
-                            let at = token * width..(token + 1) * width;
-                            let table = cos.as_slice().get(at.clone()).zip(sin.as_slice().get(at));
-                            rotate(target, source, table.unwrap_or_default(), *half, *turn);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (target, token) in target.chunks_exact_mut(all).zip(part * size..) {
+                    for (head, target) in target.chunks_exact_mut(width).enumerate() {
+                        let start = (head * tokens + token) * width;
+                        let source = values.as_slice().get(start..start + width).unwrap_or_default();
+                        match &tables {
+                            Some(((cos, sin, half), turn)) => {
+                                let at = token * width..(token + 1) * width;
+                                let table = cos.as_slice().get(at.clone()).zip(sin.as_slice().get(at));
+                                rotate(target, source, table.unwrap_or_default(), *half, *turn);
+                            }
+                            None => target.iter_mut().zip(source).for_each(|(target, source)| *target = *source),
                         }
-                        None => target.iter_mut().zip(source).for_each(|(target, source)| *target = *source),
                     }
                 }
-            }
-        });
+            },
+        );
     });
     result.into_tensor([tokens, all])
 }

@@ -68,3 +68,30 @@ fn total(sums: &[f32; LANES]) -> f32 {
     }
     sums.first().copied().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_accurate() {
+        for step in -8_700..8_800 {
+            let x = step as f32 / 100.0;
+            let exact = f64::from(x).exp();
+            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "{x}: {} {exact}", exp(x));
+        }
+        assert_eq!(exp(0.0), 1.0);
+    }
+
+    #[test]
+    fn sums_and_maxima_read_every_number() {
+        for length in [1, 31, 32, 33, 100] {
+            let x: Vec<f32> = (0..length).map(|at| (at as f32).sin()).collect();
+            let exact: f64 = x.iter().copied().map(f64::from).sum();
+            assert!((f64::from(sum1(&x, |x, sum| sum + x)) - exact).abs() < 1e-5);
+            let exact: f64 = x.iter().map(|x| f64::from(*x).powi(2)).sum();
+            assert!((f64::from(sum2(&x, &x, |x, y, sum| x.mul_add(y, sum))) - exact).abs() < 1e-5);
+            assert_eq!(largest(&x), x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        }
+    }
+}

@@ -8,6 +8,7 @@
 //! Whatever is computed in parallel is cut in the same places for any number of threads, and parts are added in order: the
 //! number of threads changes no bit.
 
+pub(crate) mod adamw;
 pub(crate) mod attention;
 pub(crate) mod embedding;
 pub(crate) mod gated;
@@ -17,4 +18,5 @@ pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod parallel;
 pub(crate) mod rotary;
+pub(crate) mod squares;
 pub(crate) mod vocabulary;

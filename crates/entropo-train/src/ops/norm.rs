@@ -1,12 +1,11 @@
 //! Root-mean-square norms.
 
 use burn::tensor::{DType, Tensor};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::host::{Owned, Values};
 use super::math::{sum1, sum2};
-use super::parallel::{rows_in_task, zip1};
+use super::parallel::{rows_in_task, vectorised, zip1};
 
 /// What a norm is made of beside its weight.
 #[derive(Clone, Copy, Debug)]
@@ -25,19 +24,31 @@ pub(crate) fn forward(x: &Tensor<2>, weight: &Tensor<1>, rms: Rms) -> Tensor<2> 
     };
     let (epsilon, offset) = (rms.epsilon as f32, rms.offset as f32);
     let mut y = Owned::zeros(rows * width);
-    zip1(y.as_mut_slice(), values.as_slice(), width, |y, x| {
-        for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-            let scale = inverse(x, epsilon);
-            for ((y, x), weight) in y.iter_mut().zip(x).zip(scales.as_slice()) {
-                *y = x * scale * (weight + offset);
+    zip1(
+        y.as_mut_slice(),
+        values.as_slice(),
+        width,
+        #[inline(always)]
+        |y, x| {
+            for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                let scale = inverse(x, epsilon);
+                for ((y, x), weight) in y.iter_mut().zip(x).zip(scales.as_slice()) {
+                    *y = x * scale * (weight + offset);
+                }
             }
-        }
-    });
+        },
+    );
     y.into_tensor([rows, width])
 }
 
 /// Adds the gradient of the input to `into` and gives that of the weight: `[row, width]` and `[width]`.
-pub(crate) fn backward(x: &Tensor<2>, weight: &Tensor<1>, rms: Rms, dy: &Tensor<2>, into: Tensor<2>) -> (Tensor<2>, Tensor<1>) {
+pub(crate) fn backward(
+    x: &Tensor<2>,
+    weight: &Tensor<1>,
+    rms: Rms,
+    dy: &Tensor<2>,
+    into: Tensor<2>,
+) -> (Tensor<2>, Tensor<1>) {
     let [rows, width] = x.dims();
     let known = (Values::of(x), Values::of(weight), Values::of(dy));
     let (Some(values), Some(scales), Some(gradient)) = known else {
@@ -50,12 +61,15 @@ pub(crate) fn backward(x: &Tensor<2>, weight: &Tensor<1>, rms: Rms, dy: &Tensor<
     let parts = parts.zip(values.as_slice().par_chunks(size).zip(gradient.as_slice().par_chunks(size)));
     let of_weight = parts.map(|(into, (x, dy))| {
         let mut sums = vec![0.0f32; width];
-        Arch::new().dispatch(|| {
-            let rows = x.chunks_exact(width).zip(dy.chunks_exact(width)).zip(into.chunks_exact_mut(width));
-            for ((x, dy), into) in rows {
-                row(x, dy, scales.as_slice(), (epsilon, offset), into, &mut sums);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = x.chunks_exact(width).zip(dy.chunks_exact(width)).zip(into.chunks_exact_mut(width));
+                for ((x, dy), into) in rows {
+                    row(x, dy, scales.as_slice(), (epsilon, offset), into, &mut sums);
+                }
+            },
+        );
         sums
     });
     let of_weight: Vec<Vec<f32>> = of_weight.collect();

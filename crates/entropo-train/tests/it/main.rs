@@ -15,6 +15,8 @@ mod fixtures;
 #[cfg(test)]
 mod generate;
 #[cfg(test)]
+mod gradients;
+#[cfg(test)]
 mod learner;
 #[cfg(test)]
 mod support;

@@ -48,6 +48,8 @@ pub struct DecoderConfig {
     pub norm_results: bool,
     /// What embeddings are multiplied by before the first block; 1 for all but Gemma.
     pub embedding_scale: f64,
+    /// Where logits `l` become `cap tanh(l / cap)`, the cap; above 0 (Gemma).
+    pub logit_cap: Option<f64>,
     /// Longest context in tokens.
     pub max_position_embeddings: usize,
     /// Whether the output head is the embedding matrix.

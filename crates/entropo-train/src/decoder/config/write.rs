@@ -58,7 +58,8 @@ impl DecoderConfig {
             Family::Qwen3 | Family::Qwen3Moe => vec![bias],
             Family::Llama => vec![bias, ("mlp_bias", json!(false))],
             Family::Gemma3Text => {
-                vec![bias, ("query_pre_attn_scalar", json!(self.attention_scale.powi(-2).round() as u64))]
+                let scale = ("query_pre_attn_scalar", json!(self.attention_scale.powi(-2).round() as u64));
+                vec![bias, scale, ("final_logit_softcapping", json!(self.logit_cap))]
             }
             Family::Glm4Moe => vec![bias, ("use_qk_norm", json!(self.query_key_norm))],
         }

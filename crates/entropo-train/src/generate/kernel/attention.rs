@@ -6,8 +6,9 @@
 
 use pulp::{Arch, Simd};
 
-use super::elementwise::{exp, tree_sum};
+use super::elementwise::tree_sum;
 use super::product::at;
+use crate::ops::math::exp;
 
 /// Positions side by side; values, too, come in vectors of this width.
 pub(in crate::generate) const LANES: usize = 16;

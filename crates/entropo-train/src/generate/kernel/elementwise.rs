@@ -1,10 +1,10 @@
 //! Norms, activations and sums: plain loops over fixed-size arrays, which the compiler turns into vector code.
 
-use pulp::Arch;
-
 use super::workers::Workers;
 use super::{Columns, PANEL, Sheet};
 use crate::decoder::config::Activation;
+use crate::ops::math::exp;
+use crate::ops::parallel::vectorised;
 
 /// Multiplications that one element of a memory-bound loop is worth.
 const COST: usize = 8;
@@ -30,21 +30,28 @@ impl Norm {
         let mut result = x.clone();
         let mut sums = vec![Columns::ZERO; x.rows()];
         let mut scales = Vec::with_capacity(rows);
-        Arch::new().dispatch(|| {
-            for panel in x.by_panel() {
-                for (sums, x) in sums.iter_mut().zip(panel) {
-                    sums.0.iter_mut().zip(&x.0).for_each(|(sum, x)| *sum = x.mul_add(*x, *sum));
+        vectorised(
+            #[inline(always)]
+            || {
+                for panel in x.by_panel() {
+                    for (sums, x) in sums.iter_mut().zip(panel) {
+                        sums.0.iter_mut().zip(&x.0).for_each(|(sum, x)| *sum = x.mul_add(*x, *sum));
+                    }
                 }
-            }
-            scales.extend(sums.iter().map(|sums| 1.0 / (tree_sum(&sums.0) / x.width() as f32 + self.epsilon).sqrt()));
-        });
+                scales
+                    .extend(sums.iter().map(|sums| 1.0 / (tree_sum(&sums.0) / x.width() as f32 + self.epsilon).sqrt()));
+            },
+        );
         let tasks: Vec<_> = result.panels.chunks_mut(rows).zip(&self.weight).collect();
         workers.each(tasks, x.panels.len() * PANEL * COST, |(panel, weight)| {
-            Arch::new().dispatch(|| {
-                for (x, scale) in panel.iter_mut().zip(&scales) {
-                    x.0.iter_mut().zip(&weight.0).for_each(|(x, weight)| *x = *x * scale * weight);
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (x, scale) in panel.iter_mut().zip(&scales) {
+                        x.0.iter_mut().zip(&weight.0).for_each(|(x, weight)| *x = *x * scale * weight);
+                    }
+                },
+            );
         });
         result
     }
@@ -79,11 +86,14 @@ pub(in crate::generate) fn add(x: &mut Sheet, y: &Sheet, workers: Workers) {
 }
 
 fn each_pair(x: &mut [Columns], y: &[Columns], f: impl Fn(f32, f32) -> f32) {
-    Arch::new().dispatch(|| {
-        for (x, y) in x.iter_mut().zip(y) {
-            x.0.iter_mut().zip(&y.0).for_each(|(x, y)| *x = f(*x, *y));
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for (x, y) in x.iter_mut().zip(y) {
+                x.0.iter_mut().zip(&y.0).for_each(|(x, y)| *x = f(*x, *y));
+            }
+        },
+    );
 }
 
 /// `x / 2 * (1 + tanh(u))` with `u = sqrt(2 / pi) (x + 0.044715 x^3)` is `x / (1 + e^(-2 u))`.
@@ -101,23 +111,6 @@ pub(super) fn tree_sum(numbers: &[f32]) -> f32 {
     quads.iter().fold(0.0, |sum, &[a, b, c, d]| sum + ((a + b) + (c + d)))
 }
 
-/// `e^x` to within 2 units in the last place, without branches, so that it is computed for whole vectors at once.
-/// Below -87 and above 88 it stays at its value there.
-#[inline(always)]
-pub(in crate::generate) fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves no bits after the point
-    let x = x.clamp(-87.0, 88.0);
-    let n = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
-    let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, x)); // ln 2 in two parts (Cody and Waite)
-    let p = (1.0f32 / 5040.0).mul_add(r, 1.0 / 720.0);
-    let p = p.mul_add(r, 1.0 / 120.0);
-    let p = p.mul_add(r, 1.0 / 24.0);
-    let p = p.mul_add(r, 1.0 / 6.0);
-    let p = p.mul_add(r, 0.5);
-    let p = p.mul_add(r, 1.0).mul_add(r, 1.0);
-    p * f32::from_bits(((n as i32 + 127) as u32) << 23)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,16 +124,6 @@ mod tests {
             sheet.write(row, 0, &values);
         }
         sheet
-    }
-
-    #[test]
-    fn exp_is_accurate() {
-        for step in -8_700..8_800 {
-            let x = step as f32 / 100.0;
-            let exact = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "{x}: {} {exact}", exp(x));
-        }
-        assert_eq!(exp(0.0), 1.0);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! What happens to queries and keys between projection and attention.
 
-use pulp::Arch;
-
 use super::elementwise::normalise;
+use crate::ops::parallel::vectorised;
 
 /// Makes a row's queries or keys ready for attention, head by head.
 pub(in crate::generate) struct Heads<'a> {
@@ -17,15 +16,18 @@ pub(in crate::generate) struct Heads<'a> {
 impl Heads<'_> {
     /// `x` are whole heads of one row, turned by `cos` and `sin` `[pair]`.
     pub(in crate::generate) fn prepare(&self, x: &mut [f32], (cos, sin): (&[f32], &[f32])) {
-        Arch::new().dispatch(|| {
-            for head in x.chunks_exact_mut(self.head.max(1)) {
-                if let Some((weight, epsilon)) = self.norm {
-                    normalise(head, weight, epsilon);
+        vectorised(
+            #[inline(always)]
+            || {
+                for head in x.chunks_exact_mut(self.head.max(1)) {
+                    if let Some((weight, epsilon)) = self.norm {
+                        normalise(head, weight, epsilon);
+                    }
+                    turn(head, cos, sin);
+                    head.iter_mut().for_each(|x| *x *= self.scale);
                 }
-                turn(head, cos, sin);
-                head.iter_mut().for_each(|x| *x *= self.scale);
-            }
-        });
+            },
+        );
     }
 }
 

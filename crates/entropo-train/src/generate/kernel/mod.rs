@@ -17,7 +17,7 @@ mod sheet;
 mod workers;
 
 pub(super) use attention::{Block as KeysAndValues, LANES, Lanes, Query, attend, tile_rows};
-pub(super) use elementwise::{Norm, add, exp, gated};
+pub(super) use elementwise::{Norm, add, gated};
 pub(super) use heads::Heads;
 pub(super) use matrix::Matrix;
 pub(super) use sheet::Sheet;

@@ -1,8 +1,7 @@
 //! Activations in the layout that the kernels read.
 
-use pulp::Arch;
-
 use super::{Columns, PANEL};
+use crate::ops::parallel::vectorised;
 
 /// Rows of numbers in panels, `[panel][row][PANEL]`; columns beyond the width are zero.
 ///
@@ -78,14 +77,17 @@ impl Sheet {
 
     /// Adds the rows of `other`, each multiplied by its factor, to the rows of these numbers.
     pub(in crate::generate) fn scatter(&mut self, rows: &[(usize, f32)], other: &Self) {
-        Arch::new().dispatch(|| {
-            for (panel, parts) in self.panels.chunks_exact_mut(self.rows.max(1)).zip(other.by_panel()) {
-                for (&(row, factor), part) in rows.iter().zip(parts) {
-                    let Some(sums) = panel.get_mut(row) else { continue };
-                    sums.0.iter_mut().zip(&part.0).for_each(|(sum, x)| *sum = x.mul_add(factor, *sum));
+        vectorised(
+            #[inline(always)]
+            || {
+                for (panel, parts) in self.panels.chunks_exact_mut(self.rows.max(1)).zip(other.by_panel()) {
+                    for (&(row, factor), part) in rows.iter().zip(parts) {
+                        let Some(sums) = panel.get_mut(row) else { continue };
+                        sums.0.iter_mut().zip(&part.0).for_each(|(sum, x)| *sum = x.mul_add(factor, *sum));
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 

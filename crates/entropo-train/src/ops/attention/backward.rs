@@ -5,7 +5,6 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, Par};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::slices::{Heads, Inputs, Sheet, block_size};
@@ -13,7 +12,7 @@ use super::{Attended, Layout, blocks};
 use crate::decoder::layout::Segment;
 use crate::ops::host::Owned;
 use crate::ops::math::{exp, sum2};
-use crate::ops::parallel::zip1;
+use crate::ops::parallel::{vectorised, zip1};
 
 /// What is known of the result.
 pub(super) struct Given {
@@ -53,7 +52,8 @@ impl Inputs {
         let mut of_k = Owned::zeros(self.heads * size);
         let mut of_v = Owned::zeros(self.heads * size);
         let mut tasks = Vec::new();
-        let keys_and_values = of_k.as_mut_slice().chunks_mut(size.max(1)).zip(of_v.as_mut_slice().chunks_mut(size.max(1)));
+        let keys_and_values =
+            of_k.as_mut_slice().chunks_mut(size.max(1)).zip(of_v.as_mut_slice().chunks_mut(size.max(1)));
         for (head, (mut q, (mut k, mut v))) in
             of_q.as_mut_slice().chunks_mut(size.max(1)).zip(keys_and_values).enumerate()
         {
@@ -108,16 +108,19 @@ impl Inputs {
             let values = self.v.rows(group, keys).transpose();
             matmul(slopes.part_mut(start, keys.len()), Accum::Replace, gradient, values, 1.0, Par::Seq);
         }
-        Arch::new().dispatch(|| {
-            let results = given.mixed.slice(head, queries).chunks_exact(width);
-            let results = results.zip(given.gradient.slice(head, queries).chunks_exact(width));
-            let results = results.zip(given.log_sums.slice(head, queries));
-            let rows = weights.rows().zip(slopes.rows()).zip(queries.clone());
-            for (((weights, slopes), row), ((mixed, gradient), log_sum)) in rows.zip(results) {
-                let common = sum2(mixed, gradient, |x, y, sum| x.mul_add(y, sum));
-                restore(weights, slopes, self.seen(segment, row, &visible), *log_sum, common);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let results = given.mixed.slice(head, queries).chunks_exact(width);
+                let results = results.zip(given.gradient.slice(head, queries).chunks_exact(width));
+                let results = results.zip(given.log_sums.slice(head, queries));
+                let rows = weights.rows().zip(slopes.rows()).zip(queries.clone());
+                for (((weights, slopes), row), ((mixed, gradient), log_sum)) in rows.zip(results) {
+                    let common = sum2(mixed, gradient, |x, y, sum| x.mul_add(y, sum));
+                    restore(weights, slopes, self.seen(segment, row, &visible), *log_sum, common);
+                }
+            },
+        );
         for (start, keys) in visible.parts() {
             let (weights, slopes) = (weights.part(start, keys.len()), slopes.part(start, keys.len()));
             matmul(of_queries.as_mut(), Accum::Add, slopes, self.k.rows(group, keys), scale, Par::Seq);
@@ -143,7 +146,13 @@ impl Inputs {
         for (head, of_head) in of_heads.as_slice().chunks(size).enumerate() {
             let group = self.group(head);
             let into = result.as_mut_slice().get_mut(group * size..(group + 1) * size).unwrap_or_default();
-            zip1(into, of_head, width, |into, part| into.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
+            zip1(
+                into,
+                of_head,
+                width,
+                #[inline(always)]
+                |into, part| into.iter_mut().zip(part).for_each(|(sum, part)| *sum += part),
+            );
         }
         result.into_tensor(shape)
     }

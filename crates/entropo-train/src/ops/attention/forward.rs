@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, Par};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::slices::{Inputs, Sheet, block_size};
@@ -12,6 +11,7 @@ use super::{Attended, Layout, blocks};
 use crate::decoder::layout::Segment;
 use crate::ops::host::Owned;
 use crate::ops::math::{exp, largest, sum1};
+use crate::ops::parallel::vectorised;
 
 /// A block of queries of one head, and where its results go.
 struct Task<'a> {
@@ -55,12 +55,15 @@ impl Inputs {
         let mut sheet = Sheet::new(memory, count, visible.len());
         self.score(head, &queries, &visible, &mut sheet);
         let mut totals = vec![1.0; count];
-        Arch::new().dispatch(|| {
-            let results = log_sums.iter_mut().zip(&mut totals);
-            for ((weights, row), (log_sum, total)) in sheet.rows().zip(queries.clone()).zip(results) {
-                (*log_sum, *total) = soften(weights, self.seen(segment, row, &visible));
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let results = log_sums.iter_mut().zip(&mut totals);
+                for ((weights, row), (log_sum, total)) in sheet.rows().zip(queries.clone()).zip(results) {
+                    (*log_sum, *total) = soften(weights, self.seen(segment, row, &visible));
+                }
+            },
+        );
         let mut result = MatMut::from_row_major_slice_mut(&mut *mixed, count, width);
         for (start, keys) in visible.parts() {
             let values = self.v.rows(self.group(head), keys);

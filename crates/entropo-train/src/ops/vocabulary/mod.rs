@@ -7,6 +7,8 @@
 //! vocabulary is kept instead.
 
 mod slices;
+#[cfg(test)]
+mod tests;
 mod traced;
 
 use std::ops::Range;
@@ -42,7 +44,9 @@ pub(crate) struct Statistics {
     pub(crate) scaled: Vec<f32>,
     /// Whether no token is likelier than the target.
     pub(crate) hits: Vec<bool>,
-    /// Logarithm of the sum of the exponentials of the logits.
+    /// The largest logit.
+    highest: Vec<f32>,
+    /// Logarithm of the sum of the exponentials of the distances from it. (Added to it, digits of large logits were lost.)
     log_sums: Vec<f32>,
 }
 
@@ -94,6 +98,7 @@ impl Vocabulary {
         let parts = parts(count).map(|part| {
             let chosen = Chosen {
                 targets: targets.get(part.clone()).unwrap_or_default(),
+                highest: statistics.highest.get(part.clone()).unwrap_or_default(),
                 log_sums: statistics.log_sums.get(part.clone()).unwrap_or_default(),
                 weights: weights.get(part.clone()).unwrap_or_default(),
             };
@@ -137,6 +142,7 @@ impl Vocabulary {
 /// What is asked of a part of the rows.
 struct Chosen<'a> {
     targets: &'a [u32],
+    highest: &'a [f32],
     log_sums: &'a [f32],
     weights: &'a [f32],
 }
@@ -147,6 +153,7 @@ impl Statistics {
         self.entropies.append(&mut other.entropies);
         self.scaled.append(&mut other.scaled);
         self.hits.append(&mut other.hits);
+        self.highest.append(&mut other.highest);
         self.log_sums.append(&mut other.log_sums);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn statistics(
     scale: f64,
 ) -> (Statistics, Option<Tensor<2>>) {
     let column = |value: f32| Tensor::<2>::full([targets.len(), 1], value, (&rows.device(), DType::F32));
-    let (mut highest, mut target) = (column(f32::MIN), column(0.0));
+    let (mut highest, mut target) = (column(-1e30), column(0.0));
     let (mut sum, mut weighted, mut scaled) = (column(0.0), column(0.0), column(0.0));
     for tile in vocabulary.tiles(targets.len()) {
         let logits = logits(vocabulary, &rows, &tile);
@@ -47,20 +47,22 @@ pub(super) fn statistics(
         let fallen = before - highest.clone();
         let distances = logits.clone() - highest.clone();
         let powers = distances.clone().exp();
-        sum = sum * fallen.clone().exp() + powers.clone().sum_dim(1);
-        weighted = weighted * fallen.clone().exp() + (powers * logits.clone()).sum_dim(1);
+        weighted = (weighted + sum.clone() * fallen.clone()) * fallen.clone().exp();
+        weighted = weighted + (powers.clone() * distances.clone()).sum_dim(1);
+        sum = sum * fallen.clone().exp() + powers.sum_dim(1);
         scaled = scaled * fallen.mul_scalar(scale).exp() + distances.mul_scalar(scale).exp().sum_dim(1);
         let (places, here) = places(targets, &tile, &rows);
         target = target + logits.gather(1, places) * here;
     }
-    let log_sum = sum.clone().log() + highest.clone();
+    let log_sum = sum.clone().log();
     let host = |values: Tensor<2>| -> Vec<f32> { values.into_data().iter::<f32>().collect() };
     let hits = host(target.clone() - highest.clone()).into_iter().map(|distance| distance >= 0.0).collect();
     let statistics = Statistics {
-        logprobs: host(target.clone() - log_sum.clone()),
+        logprobs: host(target.clone() - highest.clone() - log_sum.clone()),
         entropies: host((log_sum.clone() - weighted / sum).clamp_min(0.0)),
-        scaled: host((target - highest).mul_scalar(scale) - scaled.log()),
+        scaled: host((target - highest.clone()).mul_scalar(scale) - scaled.log()),
         hits,
+        highest: host(highest),
         log_sums: host(log_sum),
     };
     (statistics, None)
@@ -74,7 +76,7 @@ pub(super) fn backward(vocabulary: &Vocabulary, rows: Tensor<2>, chosen: &Chosen
         let data = TensorData::new(values.to_vec(), [values.len(), 1]);
         Tensor::<2>::from_data(data, (&rows.device(), DType::F32))
     };
-    let (log_sums, weights) = (column(chosen.log_sums), column(chosen.weights));
+    let [highest, log_sums, weights] = [chosen.highest, chosen.log_sums, chosen.weights].map(column);
     let mut of_rows = Tensor::<2>::zeros([count, width], (&rows.device(), DType::F32));
     for tile in vocabulary.tiles(count) {
         let logits = logits(vocabulary, &rows, &tile);
@@ -83,7 +85,7 @@ pub(super) fn backward(vocabulary: &Vocabulary, rows: Tensor<2>, chosen: &Chosen
         let columns = Tensor::<1, Int>::arange(0..tile.len() as i64, &rows.device()).unsqueeze::<2>();
         let hit = places.expand([count, tile.len()]).equal(columns.expand([count, tile.len()])).float();
         let hit = hit.cast(DType::F32) * here;
-        let slopes = (hit - (logits - log_sums.clone()).exp()) * weights.clone();
+        let slopes = (hit - (logits - highest.clone() - log_sums.clone()).exp()) * weights.clone();
         let slopes = bend.map_or(slopes.clone(), |bend| slopes * bend).cast(dtype);
         of_rows = of_rows + slopes.clone().matmul(vocabulary.tile(&tile).cast(dtype)).cast(DType::F32);
         if into.weight.is_none() && into.extra.is_none() {

@@ -42,6 +42,7 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<DecoderConfig, ConfigError> {
         attention_scale: (keys.count("query_pre_attn_scalar", 256)? as f64).powf(-0.5),
         norm_offset: true,
         norm_results: true,
+        logit_cap: keys.positive("final_logit_softcapping")?,
         embedding_scale: (shape.plain.hidden_size as f64).sqrt(),
         ..shape.plain
     })

@@ -49,6 +49,9 @@ impl DecoderConfig {
         let keys = Keys::new(&map, origin);
         let family = family(&keys)?;
         refuse_what_no_family_does(&keys)?;
+        if family != Family::Gemma3Text {
+            keys.only("final_logit_softcapping", &Value::Null, "only Gemma's logits are capped")?;
+        }
         match family {
             Family::Qwen2 => qwen2::read(&keys),
             Family::Qwen3 => qwen3::read(&keys),
@@ -79,7 +82,6 @@ fn refuse_what_no_family_does(keys: &Keys<'_>) -> Result<(), ConfigError> {
         ("quantization_config", Value::Null, "only weights that are not quantised are read"),
         ("per_layer_config", Value::Null, "layers have the keys of the whole"),
         ("attn_logit_softcapping", Value::Null, "scores are not capped"),
-        ("final_logit_softcapping", Value::Null, "logits are not capped"),
         ("mlp_bias", json!(false), "feed-forward layers have no biases"),
         ("use_bidirectional_attention", json!(false), "attention is causal"),
         ("is_causal", json!(true), "attention is causal"),

@@ -69,6 +69,7 @@ impl Shape {
             norm_offset: false,
             norm_results: false,
             embedding_scale: 1.0,
+            logit_cap: None,
             max_position_embeddings: keys.count("max_position_embeddings", defaults.max_position_embeddings)?,
             tie_word_embeddings: keys.boolean("tie_word_embeddings", defaults.tie_word_embeddings)?,
             eos_token_ids: keys.tokens("eos_token_id", defaults.eos_token_ids)?,

@@ -234,7 +234,7 @@ fn what_is_not_done_is_refused_by_name() {
         (Family::Qwen2, "is_causal", json!(false), "is_causal"),
         (Family::Gemma3Text, "use_bidirectional_attention", json!(true), "use_bidirectional_attention"),
         (Family::Gemma3Text, "attn_logit_softcapping", json!(50.0), "attn_logit_softcapping"),
-        (Family::Gemma3Text, "final_logit_softcapping", json!(30.0), "final_logit_softcapping"),
+        (Family::Llama, "final_logit_softcapping", json!(30.0), "final_logit_softcapping"),
         (Family::Qwen2, "rope_scaling", json!({ "type": "dynamic", "factor": 2 }), "rope_scaling.type"),
         (Family::Qwen3, "rope_parameters", json!({ "rope_type": "longrope" }), "rope_parameters.rope_type"),
         (Family::Qwen3, "rope_parameters", nested.clone(), "rope_parameters"),

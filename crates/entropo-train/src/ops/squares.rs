@@ -1,0 +1,28 @@
+//! Sums of squares.
+
+use burn::tensor::{DType, Tensor};
+use rayon::prelude::*;
+
+use super::host::Values;
+use super::math::sum1;
+use super::parallel::vectorised;
+
+/// Numbers that are summed in f32 before they go on in f64.
+const TASK: usize = 1 << 12;
+
+/// Sum of the squares of all numbers.
+pub(crate) fn sum<const D: usize>(tensor: &Tensor<D>) -> f64 {
+    let Some(values) = Values::of(tensor) else {
+        let squares = tensor.clone().cast(DType::F32).powi_scalar(2);
+        return squares.sum().into_scalar::<f32>().into();
+    };
+    let parts = values.as_slice().par_chunks(TASK).with_min_len(16);
+    let parts = parts.map(|part| {
+        vectorised(
+            #[inline(always)]
+            || sum1(part, |x, sum| x.mul_add(x, sum)),
+        )
+    });
+    let parts: Vec<f32> = parts.collect();
+    parts.into_iter().map(f64::from).sum()
+}
