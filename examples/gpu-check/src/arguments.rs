@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn parts_and_shapes_are_lists() {
-        let arguments = Arguments::try_parse_from(["x", "--only", "soak,bench", "--shapes", "0.5b,7b", "--lengths=16,9"]);
+        let arguments =
+            Arguments::try_parse_from(["x", "--only", "soak,bench", "--shapes", "0.5b,7b", "--lengths=16,9"]);
         let arguments = arguments.unwrap();
         assert_eq!(arguments.only, [Part::Soak, Part::Bench]);
         assert_eq!(arguments.shapes, [ShapeName::HalfB, ShapeName::SevenB]);

@@ -23,7 +23,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("the device's weights: {0}")]
-    Weights(#[from] Problems),
+    Weights(Problems),
     #[error(transparent)]
     Adapter(#[from] AdapterError),
     #[error(transparent)]
@@ -44,6 +44,12 @@ pub(crate) enum Failure {
     Panicked(String),
     #[error("{0}")]
     Case(String),
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Weights(problems)
+    }
 }
 
 /// Runs `work`. burn has no errors for what a device refuses, it panics: at this edge that becomes an error too.
@@ -72,15 +78,19 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error_with_its_message() {
-        let number = 7;
-        for (work, expected) in [
-            (Box::new(|| panic!("plain")) as Box<dyn FnOnce() -> Result<(), Failure>>, "plain"),
-            (Box::new(move || panic!("number {number}\n  in two lines")), "number 7 in two lines"),
-            (Box::new(|| std::panic::panic_any(5)), "without a message"),
-        ] {
-            let failure = guarded(work).unwrap_err();
-            assert_eq!(failure.to_string(), format!("the engine panicked: {expected}"));
-        }
+        let (plain, number) = ("plain", 7);
+        let said = |work: &dyn Fn()| {
+            guarded::<()>(|| {
+                work();
+                Ok(())
+            })
+            .unwrap_err()
+            .to_string()
+        };
+        assert_eq!(said(&|| panic!("{plain}")), "the engine panicked: plain");
+        assert_eq!(said(&|| panic!("constant")), "the engine panicked: constant");
+        assert_eq!(said(&|| panic!("number {number}\n  in two lines")), "the engine panicked: number 7 in two lines");
+        assert_eq!(said(&|| std::panic::panic_any(5)), "the engine panicked: without a message");
         assert_eq!(guarded(|| Ok(3)).unwrap(), 3);
     }
 }

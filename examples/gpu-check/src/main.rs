@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             eprintln!("on {}", opened.report.name);
             run(&arguments, &opened, &mut report);
             report.device = Some(opened.report);
-            report.passed = report.outcomes().all(report::Passed::passed);
+            report.passed = report.all_passed();
             if report.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(failure) => {

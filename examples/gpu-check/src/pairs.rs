@@ -64,4 +64,3 @@ pub(crate) fn random(id: &str, tokens: usize, vocabulary: usize, seed: u64) -> R
     let ids = (0..tokens).map(|_| random.random_range(0..vocabulary as u32)).collect();
     Sequence::new(id, ids, (0..tokens).map(|position| position % 10 >= 6).collect())
 }
-

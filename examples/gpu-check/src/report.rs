@@ -39,22 +39,16 @@ impl Default for Report {
 }
 
 impl Report {
-    /// Of the parts that were run.
-    pub(crate) fn outcomes(&self) -> impl Iterator<Item = &dyn Passed> {
-        let parts: [Option<&dyn Passed>; 4] = [
-            self.fixtures.as_ref().map(|part| part as _),
-            self.smoke.as_ref().map(|part| part as _),
-            self.soak.as_ref().map(|part| part as _),
-            self.bench.as_ref().map(|part| part as _),
+    /// Whether all parts that were run passed.
+    pub(crate) fn all_passed(&self) -> bool {
+        let passed = [
+            self.fixtures.as_ref().map(Outcome::passed),
+            self.smoke.as_ref().map(Outcome::passed),
+            self.soak.as_ref().map(Outcome::passed),
+            self.bench.as_ref().map(Outcome::passed),
         ];
-        parts.into_iter().flatten()
+        passed.into_iter().flatten().all(|passed| passed)
     }
-}
-
-/// Something that passes or fails.
-pub(crate) trait Passed {
-    /// Whether it passed.
-    fn passed(&self) -> bool;
 }
 
 /// What came of one part. It passed if it has no error and all its checks passed.
@@ -78,12 +72,6 @@ impl<T> Outcome<T> {
 
     pub(crate) fn passed(&self) -> bool {
         self.error.is_none() && self.checks.iter().all(Check::passed)
-    }
-}
-
-impl<T> Passed for Outcome<T> {
-    fn passed(&self) -> bool {
-        Outcome::passed(self)
     }
 }
 
@@ -166,9 +154,9 @@ mod tests {
     #[test]
     fn only_what_was_asked_for_counts() {
         let mut report = Report { smoke: Some(Outcome::new(vec![], None)), ..Report::default() };
-        assert!(report.outcomes().all(Passed::passed));
+        assert!(report.all_passed());
         report.fixtures = Some(Outcome::failed(&Failure::Case("no".to_owned())));
-        assert!(!report.outcomes().all(Passed::passed));
+        assert!(!report.all_passed());
         let shown: serde_json::Value = serde_json::from_str(&json(&report)).unwrap();
         assert_eq!(shown["fixtures"]["error"], "no");
         assert_eq!(shown["smoke"]["passed"], true);

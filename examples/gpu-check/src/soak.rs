@@ -76,6 +76,7 @@ pub(crate) fn check(arguments: &Arguments, opened: &Opened) -> Result<Outcome<So
     let grown = later.decisive().zip(settled.decisive()).map(|(later, settled)| later.saturating_sub(settled));
     let mebibytes = grown.map_or(f64::NAN, |bytes| bytes as f64 / f64::from(1 << 20));
     let what = if later.device_reserved.is_some() { "device memory" } else { "resident memory" };
-    let check = Check::new(format!("growth of {what} after {} steps, MiB", steps / 5), mebibytes, arguments.soak_growth as f64);
+    let check =
+        Check::new(format!("growth of {what} after {} steps, MiB", steps / 5), mebibytes, arguments.soak_growth as f64);
     Ok(Outcome::new(vec![check], Some(Soaked { steps, settled, later, cleaned, looks })))
 }

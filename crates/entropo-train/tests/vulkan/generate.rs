@@ -39,7 +39,8 @@ async fn what_the_device_learned_is_generated_on_the_host() {
     assert!(losses[29] < 0.1 * losses[0], "{losses:?}");
 
     let trained = learner.frozen();
-    let engine = Engine::new(HostDecoder::new(&trained).unwrap(), EngineConfig { threads: 1, ..EngineConfig::default() });
+    let engine =
+        Engine::new(HostDecoder::new(&trained).unwrap(), EngineConfig { threads: 1, ..EngineConfig::default() });
     let prompt = lesson.ids()[..4].to_vec();
     let sampling = Sampling { temperature: 0.0, max_tokens: 12, ..Sampling::default() };
     let generated =

@@ -31,6 +31,7 @@ pub(crate) struct Case {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Measured {
     case: Case,
+    parameters: u64,
     /// `all weights` or `adapter of rank 16`.
     trained: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +74,7 @@ impl Case {
     fn measured(&self) -> Measured {
         Measured {
             case: *self,
+            parameters: self.shape.shape().parameters(),
             trained: self.trained(),
             error: None,
             first_step_seconds: None,

@@ -44,7 +44,9 @@ pub(crate) fn check(arguments: &Arguments, opened: &Opened) -> Result<Outcome<Ve
 /// What is measured, the cheapest first.
 fn cases(arguments: &Arguments, opened: &Opened) -> Vec<Case> {
     let cpu = opened.backend.is_cpu();
-    let or = |asked: &[ShapeName], otherwise: &[ShapeName]| if asked.is_empty() { otherwise.to_vec() } else { asked.to_vec() };
+    let or = |asked: &[ShapeName], otherwise: &[ShapeName]| {
+        if asked.is_empty() { otherwise.to_vec() } else { asked.to_vec() }
+    };
     let shapes = or(&arguments.shapes, if cpu { &[ShapeName::Tiny] } else { &[ShapeName::HalfB, ShapeName::SevenB] });
     let lengths = match &*arguments.lengths {
         [] if cpu => vec![64, 128],
@@ -86,7 +88,8 @@ fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus, 
             Ok(None) if start.elapsed() < limit => sleep(Duration::from_millis(100)),
             Ok(None) => {
                 let ended = child.kill().and_then(|()| child.wait());
-                let how = ended.map_or_else(|error| format!("and could not be ended: {error}"), |_| "and was ended".into());
+                let how =
+                    ended.map_or_else(|error| format!("and could not be ended: {error}"), |_| "and was ended".into());
                 return Err(format!("took longer than {} s {how}", limit.as_secs()));
             }
             Err(error) => return Err(error.to_string()),
@@ -103,7 +106,8 @@ pub(crate) fn run_here(case: &str, arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let measured = guarded(|| case.run(&open(arguments.device)?, arguments)).unwrap_or_else(|failure| case.failed(&failure));
+    let measured =
+        guarded(|| case.run(&open(arguments.device)?, arguments)).unwrap_or_else(|failure| case.failed(&failure));
     println!("{}", json(&measured));
     if measured.error.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -55,7 +55,8 @@ pub(super) fn write(shape: &Shape, directory: &Path) -> Result<(), Failure> {
     let ones: Vec<u8> = bf16(1.0).repeat(shape.hidden as usize);
     let parts = tensors.into_iter().enumerate().map(|(index, (name, shape))| {
         let bytes = 2 * numbers(&shape);
-        let source = if name.ends_with("norm.weight") { ones.as_slice() } else { noise.get(2 * index..).unwrap_or(&[]) };
+        let source =
+            if name.ends_with("norm.weight") { ones.as_slice() } else { noise.get(2 * index..).unwrap_or(&[]) };
         (name, Part { shape, bytes: source.get(..bytes).unwrap_or(&[]) })
     });
     Ok(serialize_to_file(parts, None, &directory.join(WEIGHTS))?)
