@@ -19,4 +19,5 @@ mod fixtures;
 mod generate;
 #[cfg(test)]
 #[path = "../it/support.rs"]
+#[allow(dead_code)] // the suite `it` needs more of it
 mod support;
