@@ -30,7 +30,7 @@ impl Pairs {
         learning_rate: f64,
     ) -> Result<StepOutcome, Failure> {
         let sequences: Vec<&Sequence> = self.sequences.iter().collect();
-        Ok(learner.step(&sequences, learning_rate, |policy| Ok(self.judge(objective, policy)))?)
+        Ok(learner.step(&sequences, learning_rate, |policy: &[f64]| Ok(self.judge(objective, policy)))?)
     }
 
     fn judge(&self, objective: &EntropoDpo, policy: &[f64]) -> Judgement {
