@@ -5,13 +5,11 @@
 //! same gradient as the whole. Where the weights of a part are known from the part alone, it is differentiated at once;
 //! otherwise log-probabilities are computed twice. An adapter's dropout is the same in both passes over a part.
 
-use std::collections::BTreeMap;
-
 use burn::module::Module;
 use burn::tensor::Device;
 
 use super::error::TrainError;
-use super::optimizer::{Optimizer, OptimizerConfig};
+use super::optimizer::{Optimizer, OptimizerConfig, States, finite_norm};
 use crate::data::{Batch, Sequence};
 use crate::decoder::lora::Pass;
 use crate::decoder::trace::Keep;
@@ -135,11 +133,11 @@ impl Learner {
         Self { keep, ..self }
     }
 
-    /// Goes to where it was after so many steps.
-    pub(super) fn resume(&mut self, decoder: Decoder, moments: &BTreeMap<String, Vec<f32>>, steps: usize) {
+    /// Goes to where it was after so many updates.
+    pub(super) fn resume(&mut self, decoder: Decoder, states: States, updates: usize) {
         self.decoder = decoder;
-        self.optimizer.restore(moments, steps, &self.device);
-        self.steps = steps as u64;
+        self.optimizer.restore(states);
+        self.steps = updates as u64;
     }
 
     /// The decoder as it is now.
@@ -235,9 +233,12 @@ impl Learner {
     }
 
     fn update(&mut self, gradients: Gradients, learning_rate: f64) -> Result<f64, TrainError> {
-        // Tensors are shared handles: cloning the decoder copies no weights.
-        let (decoder, norm) = self.optimizer.step(self.decoder.clone(), gradients.into_params(), learning_rate)?;
-        self.decoder = decoder;
+        let gradients = gradients.into_params();
+        let norm = finite_norm(&self.decoder, &gradients)?;
+        // Weights that nobody else holds are changed in place, so the decoder must not be held here either.
+        let blank = Decoder::blank(self.decoder.config(), &self.device);
+        let decoder = std::mem::replace(&mut self.decoder, blank);
+        self.decoder = self.optimizer.step(decoder, gradients, norm, learning_rate);
         Ok(norm)
     }
 }
