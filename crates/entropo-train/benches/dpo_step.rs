@@ -133,7 +133,7 @@ impl Judge for Pairs {
         let sums: Vec<SequenceLogProbs> = sums
             .iter()
             .zip(&self.reference)
-            .map(|(&policy, &reference)| SequenceLogProbs { policy, reference, tokens: self.tokens })
+            .map(|(&policy, &reference)| SequenceLogProbs { policy, reference, tokens: self.tokens, turns: 1 })
             .collect();
         let pairs: Vec<_> = sums.as_chunks::<2>().0.iter().map(|&[chosen, rejected]| (chosen, rejected)).collect();
         let evaluation = Dpo::default().evaluate(&pairs).map_err(|source| TrainError::Objective {

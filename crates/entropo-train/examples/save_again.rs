@@ -89,7 +89,7 @@ fn adapted(base: &Decoder, rank: usize) -> Result<Decoder, Box<dyn Error>> {
     let [_, tokens] = SHAPE;
     let sequence = Sequence::new("random", ids(base).into_iter().take(tokens).collect(), vec![true; tokens])?;
     for _ in 0..3 {
-        learner.step(&[&sequence], 1e-2, |sums| {
+        learner.step(&[&sequence], 1e-2, |sums: &[f64]| {
             let loss = -sums.iter().sum::<f64>();
             Ok(Judgement { loss, weights: vec![-1.0; sums.len()], ..Judgement::default() })
         })?;

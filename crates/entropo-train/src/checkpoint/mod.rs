@@ -27,12 +27,13 @@ pub(crate) use replace::Staging;
 pub use replace::write_file;
 #[cfg(feature = "hub")]
 pub(crate) use save::COMPANIONS;
+pub(crate) use save::check_companions;
 pub use save::{SaveOptions, save};
 pub(crate) use tensors::{DeviceTensors, convert};
 pub(crate) use weights::TensorSource;
 pub use weights::Weights;
 pub use write::decoder_to_bytes;
-pub(crate) use write::tensors_to_bytes;
+pub(crate) use write::{tensors_to_bytes, write_tensors};
 
 /// The configuration's file name.
 pub const CONFIG: &str = "config.json";

@@ -13,15 +13,25 @@ const PREFIX: &str = ".entropo-";
 
 /// Replaces a file as a whole, its directory made if need be.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    let written = replace_file(path, |file| file.write_all(bytes));
+    written.map_err(|source| CheckpointError::File { path: path.to_owned(), source })
+}
+
+/// The same with what a function writes, piece by piece.
+pub(super) fn replace_file<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<&File>) -> Result<(), E>,
+) -> Result<(), E> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        fs::create_dir_all(directory)?;
-        let mut file = temporary_in(directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(|source| CheckpointError::File { path: path.to_owned(), source })
+    fs::create_dir_all(directory)?;
+    let file = temporary_in(directory)?;
+    let mut out = io::BufWriter::new(file.as_file());
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(sync(directory)?)
 }
 
 /// A temporary file with the permissions that the process gives any new file; temporary files are private otherwise.

@@ -134,10 +134,7 @@ fn config(config: &DecoderConfig, plan: &[Planned<'_>], companions: Option<&Path
         }
         return Ok(format!("{keys:#}\n"));
     };
-    let found = DecoderConfig::from_file(&path)?;
-    if found != *config {
-        return Err(CheckpointError::OtherDecoder { path, keys: differing(&found.to_json(), &config.to_json()) });
-    }
+    check_companions(path.parent().unwrap_or(Path::new(".")), config)?;
     let text = fs::read_to_string(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
     // It was just parsed.
     let mut keys: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -149,6 +146,14 @@ fn config(config: &DecoderConfig, plan: &[Planned<'_>], companions: Option<&Path
         _ => false,
     });
     Ok(if changed.count() == 0 { text } else { format!("{keys:#}\n") })
+}
+
+/// Refuses a checkpoint directory whose configuration is not a decoder's.
+pub(crate) fn check_companions(folder: &Path, config: &DecoderConfig) -> Result<(), CheckpointError> {
+    let path = folder.join(CONFIG);
+    let found = DecoderConfig::from_file(&path)?;
+    let differing = || differing(&found.to_json(), &config.to_json());
+    if found == *config { Ok(()) } else { Err(CheckpointError::OtherDecoder { keys: differing(), path }) }
 }
 
 /// The keys whose values differ.

@@ -35,6 +35,16 @@ impl DeviceTensors {
         self.0.insert(name, DeviceTensor { shape, dtype, read });
     }
 
+    /// A tensor of f32 values that somebody gives when asked.
+    pub(crate) fn insert_read(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        read: Box<dyn Fn() -> Result<TensorData, String>>,
+    ) {
+        self.0.insert(name, DeviceTensor { shape, dtype: DType::F32, read });
+    }
+
     /// A tensor that is on the host already.
     pub(crate) fn insert_data(&mut self, name: String, data: TensorData) {
         let (shape, dtype) = (data.shape().to_vec(), data.dtype());

@@ -31,6 +31,8 @@ pub struct Weights<'a> {
     origin: String,
     files: Vec<Bytes<'a>>,
     tensors: BTreeMap<String, Stored>,
+    /// What the headers say beside the tensors.
+    words: BTreeMap<String, String>,
 }
 
 /// The bytes of a safetensors file.
@@ -64,7 +66,7 @@ impl Weights<'static> {
 
     /// Opens one safetensors file.
     pub(crate) fn open_file(path: &Path) -> Result<Self, CheckpointError> {
-        let mut weights = Self { origin: path.display().to_string(), files: vec![], tensors: BTreeMap::new() };
+        let mut weights = Self::empty(path.display().to_string());
         weights.add(Bytes::Mapped(map(path)?), &path.display().to_string())?;
         Ok(weights)
     }
@@ -73,7 +75,7 @@ impl Weights<'static> {
         let invalid = |reason| CheckpointError::Index { path: path.to_owned(), reason };
         let text = std::fs::read(path).map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
         let index = Index::parse(&text).map_err(invalid)?;
-        let mut weights = Self { origin: directory.display().to_string(), files: vec![], tensors: BTreeMap::new() };
+        let mut weights = Self::empty(directory.display().to_string());
         let mut found = Vec::new();
         for (shard, tensors) in index.shards() {
             let file = directory.join(shard);
@@ -91,9 +93,13 @@ impl Weights<'static> {
 impl<'a> Weights<'a> {
     /// The weights of one safetensors file in memory; `origin` names it in errors.
     pub(crate) fn from_bytes(bytes: &'a [u8], origin: &str) -> Result<Self, CheckpointError> {
-        let mut weights = Self { origin: origin.to_owned(), files: vec![], tensors: BTreeMap::new() };
+        let mut weights = Self::empty(origin.to_owned());
         weights.add(Bytes::Borrowed(bytes), origin)?;
         Ok(weights)
+    }
+
+    fn empty(origin: String) -> Self {
+        Self { origin, files: vec![], tensors: BTreeMap::new(), words: BTreeMap::new() }
     }
 
     /// Checks a file's header and takes its tensors in; returns their names.
@@ -112,8 +118,19 @@ impl<'a> Weights<'a> {
             names.push(name.clone());
             self.tensors.insert(name, Stored { file: self.files.len(), bytes, dtype, shape, taken: false });
         }
+        self.words.extend(metadata.metadata().clone().unwrap_or_default());
         self.files.push(file);
         Ok(names)
+    }
+
+    /// What a header says under a key beside the tensors.
+    pub(crate) fn word(&self, key: &str) -> Option<&str> {
+        self.words.get(key).map(String::as_str)
+    }
+
+    /// Whether there is a tensor of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
     /// What the tensors came from, for errors.

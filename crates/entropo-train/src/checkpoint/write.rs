@@ -1,13 +1,16 @@
 //! Tensors to safetensors, one at a time: the header first, which names, shapes and types suffice for, then the values.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use burn::tensor::{DType, FloatDType};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::error::{CheckpointError, Problem, Problems};
+use super::replace::replace_file;
 use super::tensors::{DeviceTensor, DeviceTensors, convert, precision};
+use super::weights::finite;
 use crate::decoder::Decoder;
 
 /// The decoder's weights as a safetensors file in their own type, under Hugging Face's names and in its layout.
@@ -27,6 +30,15 @@ pub(crate) fn tensors_to_bytes(tensors: &DeviceTensors, dtype: Option<FloatDType
         Ok(()) => Ok(bytes),
         Err(error) => Err(error.at("memory".as_ref())),
     }
+}
+
+/// Replaces a file by tensors in their own types, one at a time, and a key and its text in the header.
+///
+/// # Errors
+/// Whatever the file system says, and a tensor that holds NaN or infinity; the old file is as it was then.
+pub(crate) fn write_tensors(path: &Path, tensors: &DeviceTensors, word: [&str; 2]) -> Result<(), CheckpointError> {
+    let plan = plan(tensors, None)?;
+    replace_file(path, |out| write_with(out, &plan, word, true)).map_err(|error: WriteError| error.at(path))
 }
 
 /// A tensor as it will be stored.
@@ -65,8 +77,14 @@ pub(super) enum WriteError {
     Tensor(Problem),
 }
 
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
 impl WriteError {
-    pub(super) fn at(self, path: &std::path::Path) -> CheckpointError {
+    pub(super) fn at(self, path: &Path) -> CheckpointError {
         match self {
             Self::File(source) => CheckpointError::File { path: path.to_owned(), source },
             Self::Tensor(problem) => CheckpointError::Unsaved(Problems(vec![problem])),
@@ -76,9 +94,19 @@ impl WriteError {
 
 /// Writes a safetensors file: wide types first, so that all values are aligned, and by name among them.
 pub(super) fn write(out: &mut impl Write, tensors: &[Planned<'_>]) -> Result<(), WriteError> {
+    write_with(out, tensors, ["format", "pt"], false)
+}
+
+/// The same with another key and text in the header, and a refusal of NaN and infinity.
+fn write_with(
+    out: &mut impl Write,
+    tensors: &[Planned<'_>],
+    word: [&str; 2],
+    only_finite: bool,
+) -> Result<(), WriteError> {
     let mut tensors: Vec<&Planned<'_>> = tensors.iter().collect();
     tensors.sort_by_key(|planned| (std::cmp::Reverse(planned.stored), planned.name));
-    out.write_all(&header(&tensors).map_err(WriteError::File)?).map_err(WriteError::File)?;
+    out.write_all(&header(&tensors, word)?)?;
     for Planned { name, tensor, dtype, bytes, .. } in tensors {
         let data = tensor.data(name).and_then(|data| convert(name, data, *dtype)).map_err(WriteError::Tensor)?;
         if data.as_bytes().len() != *bytes {
@@ -86,12 +114,15 @@ pub(super) fn write(out: &mut impl Write, tensors: &[Planned<'_>]) -> Result<(),
             let (name, expected) = ((*name).to_owned(), tensor.shape.clone());
             return Err(WriteError::Tensor(Problem::Shape { name, found, expected }));
         }
-        out.write_all(data.as_bytes()).map_err(WriteError::File)?;
+        if only_finite && !finite(data.as_bytes(), *dtype) {
+            return Err(WriteError::Tensor(Problem::NotFinite((*name).to_owned())));
+        }
+        out.write_all(data.as_bytes())?;
     }
     Ok(())
 }
 
-fn header(tensors: &[&Planned<'_>]) -> io::Result<Vec<u8>> {
+fn header(tensors: &[&Planned<'_>], [key, text]: [&str; 2]) -> io::Result<Vec<u8>> {
     let mut end = 0;
     let infos = tensors.iter().map(|planned| {
         let begin = end;
@@ -99,8 +130,8 @@ fn header(tensors: &[&Planned<'_>]) -> io::Result<Vec<u8>> {
         let (dtype, shape) = (planned.stored, planned.tensor.shape.clone());
         (planned.name.to_owned(), TensorInfo { dtype, shape, data_offsets: (begin, end) })
     });
-    let format = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
-    let metadata = Metadata::new(Some(format), infos.collect()).map_err(io::Error::other)?;
+    let words = [(key.to_owned(), text.to_owned())].into_iter().collect();
+    let metadata = Metadata::new(Some(words), infos.collect()).map_err(io::Error::other)?;
     let mut json = serde_json::to_vec(&metadata)?;
     json.resize(json.len().next_multiple_of(size_of::<u64>()), b' ');
     let mut header = (json.len() as u64).to_le_bytes().to_vec();

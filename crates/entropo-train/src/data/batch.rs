@@ -40,7 +40,7 @@ impl Batch {
         let (mut rows, mut targets): (Vec<i64>, Vec<u32>) = (Vec::new(), Vec::new());
         // [node]: its segment and its actions.
         let mut nodes = vec![(0, 0..0); prefixes.count()];
-        for (node, parent, stretch) in prefixes.from_the_roots() {
+        for (node, parent, stretch) in prefixes.downwards() {
             let continued = parent.and_then(|parent| nodes.get(parent)).map(|(segment, _)| *segment);
             let segment = layout.push(continued, stretch.ids.len());
             let first = targets.len();

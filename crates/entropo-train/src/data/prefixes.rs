@@ -136,7 +136,7 @@ impl<'a> Prefixes<'a> {
     }
 
     /// Every node after the one that it continues, and all that continue a node right after it.
-    pub(super) fn from_the_roots(&self) -> impl Iterator<Item = (usize, Option<usize>, Stretch<'a>)> {
+    pub(super) fn downwards(&self) -> impl Iterator<Item = (usize, Option<usize>, Stretch<'a>)> {
         let mut open: Vec<usize> = self.roots.iter().rev().copied().collect();
         std::iter::from_fn(move || {
             let index = open.pop()?;
@@ -189,14 +189,14 @@ mod tests {
                 let prefixes = Prefixes::build(&sequences, shared);
                 prop_assert_eq!(&told(&prefixes), &expected);
                 // Parents come before their children, whose subtree follows at once.
-                let order: Vec<_> = prefixes.from_the_roots().map(|(node, parent, _)| (node, parent)).collect();
+                let order: Vec<_> = prefixes.downwards().map(|(node, parent, _)| (node, parent)).collect();
                 prop_assert_eq!(order.len(), prefixes.count());
                 for (at, (_, parent)) in order.iter().enumerate() {
                     prop_assert!(parent.is_none_or(|parent| order[..at].iter().any(|(node, _)| *node == parent)));
                 }
             }
             let tokens = |shared| -> usize {
-                Prefixes::build(&sequences, shared).from_the_roots().map(|(_, _, stretch)| stretch.ids.len()).sum()
+                Prefixes::build(&sequences, shared).downwards().map(|(_, _, stretch)| stretch.ids.len()).sum()
             };
             prop_assert!(tokens(1) <= tokens(3) && tokens(3) <= tokens(usize::MAX));
             prop_assert_eq!(tokens(usize::MAX), expected.iter().map(Vec::len).sum::<usize>());

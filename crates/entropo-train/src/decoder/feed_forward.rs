@@ -21,6 +21,7 @@ pub enum FeedForward {
 }
 
 /// What the backward pass needs.
+#[allow(clippy::large_enum_variant, reason = "there is one a layer")]
 #[derive(Debug)]
 pub(super) enum Saved {
     Dense(mlp::Saved),

@@ -6,7 +6,7 @@ use super::Evaluation;
 use super::error::{ObjectiveError, not_negative, positive, smoothing};
 use super::logistic::{negative_log_sigmoid, sigmoid, smoothed};
 use super::metrics::{mean, of_pairs};
-use super::sequence::{Pair, check_pairs};
+use super::sequence::{Pair, SequenceLogProbs, check_pairs};
 
 /// A loss on the difference `d` between the policy-to-reference log-ratios of a chosen and a rejected sequence.
 ///
@@ -55,18 +55,25 @@ pub enum DpoVariant {
     /// `-log sigmoid(beta d)`, where `d` compares log-ratios per token: length-normalised DPO. Its `beta` is larger
     /// than [`Sigmoid`](Self::Sigmoid)'s by about the number of action tokens.
     SigmoidNorm,
+    /// `-log sigmoid(beta d)`, where `d` compares log-ratios per turn: a long message counts like a short one.
+    SigmoidPerTurn,
 }
 
 impl DpoVariant {
-    fn is_per_token(self) -> bool {
-        matches!(self, Self::Ipo | Self::SigmoidNorm)
+    /// What a sequence's log-ratio is multiplied with.
+    fn scale(self, sequence: &SequenceLogProbs) -> f64 {
+        match self {
+            Self::Ipo | Self::SigmoidNorm => sequence.per_token(),
+            Self::SigmoidPerTurn => sequence.per_turn(),
+            _ => 1.0,
+        }
     }
 
     /// Loss at `d`, and its derivative with respect to `d`.
     fn at(self, beta: f64, d: f64) -> (f64, f64) {
         let x = beta * d;
         match self {
-            Self::Sigmoid | Self::SigmoidNorm => (negative_log_sigmoid(x), -beta * sigmoid(-x)),
+            Self::Sigmoid | Self::SigmoidNorm | Self::SigmoidPerTurn => (negative_log_sigmoid(x), -beta * sigmoid(-x)),
             Self::Conservative { label_smoothing } => {
                 let (loss, slope) = smoothed(x, label_smoothing);
                 (loss, beta * slope)
@@ -123,8 +130,7 @@ impl Dpo {
 
     /// One pair's loss, and its derivatives with respect to the policy sums of the two sides.
     fn pair(&self, (chosen, rejected): &Pair) -> (f64, (f64, f64)) {
-        let (per_chosen, per_rejected) =
-            if self.variant.is_per_token() { (chosen.per_token(), rejected.per_token()) } else { (1.0, 1.0) };
+        let (per_chosen, per_rejected) = (self.variant.scale(chosen), self.variant.scale(rejected));
         let d = per_chosen * chosen.log_ratio() - per_rejected * rejected.log_ratio();
         let (loss, slope) = self.variant.at(self.beta, d);
         (loss, (slope * per_chosen, -slope * per_rejected))
@@ -149,6 +155,16 @@ mod tests {
         assert_close(loss(DpoVariant::IpoSum), 16.0, 1e-10);
         assert_close(loss(DpoVariant::Ipo), 22.5308444444, 1e-10);
         assert_close(loss(DpoVariant::SigmoidNorm), 0.6805607340, 1e-10);
+    }
+
+    /// The chosen side has two turns and a log-ratio of 0.6, the rejected one has one and -0.4.
+    #[test]
+    fn turns_are_averaged() {
+        let per_turn = Dpo { variant: DpoVariant::SigmoidPerTurn, ..Dpo::default() }.evaluate(&[PAIR]).unwrap();
+        let x = 0.1 * (0.6 / 2.0 + 0.4);
+        assert_close(per_turn.loss, negative_log_sigmoid(x), 1e-12);
+        assert_close(per_turn.weights[0].0, -0.1 * sigmoid(-x) / 2.0, 1e-12);
+        assert_close(per_turn.weights[0].1, 0.1 * sigmoid(-x), 1e-12);
     }
 
     #[test]

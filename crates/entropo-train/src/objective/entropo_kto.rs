@@ -12,9 +12,10 @@ use super::Evaluation;
 use super::error::{ObjectiveError, finite, not_negative, positive};
 use super::kto::Value;
 use super::logistic::sigmoid;
-use super::metrics::{as_log_ratio_rewards, of_labelled, of_saturation};
+use super::metrics::{as_log_ratio_rewards, of_labelled, of_offsets, of_saturation};
 use super::reference_point::ReferencePoint;
 use super::sequence::{Labelled, SequenceLogProbs, check_labelled, check_mismatched};
+use super::tempering::{Reference, Tempering};
 
 /// Desirable sequences lose `desirable_weight * (1 - sigmoid(S - z0))`, others `undesirable_weight *
 /// (1 - sigmoid(z0 - S))`.
@@ -25,6 +26,10 @@ pub struct EntropoKto {
     pub alpha: f64,
     /// Weight of the cross-entropy to the reference; above 0. Default: 0.1, as in the paper.
     pub beta: f64,
+    /// Share of the run over which alpha rises from beta, in `[0, 1]`. Default: 0.
+    pub anneal: f64,
+    /// Default: [`Reference::Sequence`], as in the paper.
+    pub reference: Reference,
     /// At least 0. Default: 1.
     pub desirable_weight: f64,
     /// At least 0. Default: 1.
@@ -35,18 +40,37 @@ pub struct EntropoKto {
 
 impl Default for EntropoKto {
     fn default() -> Self {
-        Self { alpha: 0.11, beta: 0.1, desirable_weight: 1.0, undesirable_weight: 1.0, z0: ReferencePoint::default() }
+        Self {
+            alpha: 0.11,
+            beta: 0.1,
+            anneal: 0.0,
+            reference: Reference::Sequence,
+            desirable_weight: 1.0,
+            undesirable_weight: 1.0,
+            z0: ReferencePoint::default(),
+        }
     }
 }
 
 impl EntropoKto {
-    /// Refuses settings out of range.
+    /// Refuses settings out of range, and those that contradict each other.
     pub fn validate(&self) -> Result<(), ObjectiveError> {
         positive("alpha", self.alpha)?;
         positive("beta", self.beta)?;
         not_negative("desirable_weight", self.desirable_weight)?;
         not_negative("undesirable_weight", self.undesirable_weight)?;
+        self.tempering().validate()?;
         self.z0.validate()
+    }
+
+    pub(super) fn tempering(&self) -> Tempering {
+        let Self { alpha, beta, reference, anneal, .. } = *self;
+        Tempering { alpha, beta, reference, anneal }
+    }
+
+    /// The objective after a share of the run, in `[0, 1]`: `anneal` has become the alpha of that moment.
+    pub fn at(&self, progress: f64) -> Self {
+        Self { alpha: self.tempering().alpha_at(progress), anneal: 0.0, ..*self }
     }
 
     /// `z0` for a batch, on the scale of `S`, as [`Self::z0`] says. `mismatched` may be empty unless
@@ -72,8 +96,8 @@ impl EntropoKto {
 
     /// The mean loss of `batch` at a reference point, which is not differentiated; it may have either sign. Metrics:
     /// `rewards/*` with the reward `S` (chosen means desirable); `log_ratio_rewards/*` with `alpha * log_ratio`;
-    /// `logps/*`; `z0`; and of `S - z0` the `offset/*`, `saturated_fraction` and `effective_count` of
-    /// [`EntropoDpo`](super::EntropoDpo).
+    /// `logps/*`; `z0`; and of `S - z0` the `offset/*`, `saturated_fraction`, `mean_pull` and `effective_count` of
+    /// [`EntropoDpo`](super::EntropoDpo), where a pull of 1 is the largest that KTO has.
     ///
     /// # Errors
     /// Settings or `z0` out of range, an empty batch, or a sequence without action tokens or with sums that are not
@@ -90,13 +114,16 @@ impl EntropoKto {
             undesirable_weight: self.undesirable_weight,
         };
         let (loss, weights) = value.evaluate(batch, &scores)?;
-        let offsets: Vec<f64> = batch.iter().map(|(s, _)| (self.alpha - self.beta) * s.reference - z0).collect();
-        let log_ratios: Vec<f64> = batch.iter().map(|(s, _)| self.alpha * s.log_ratio()).collect();
         let gains: Vec<f64> = scores.iter().map(|score| score - z0).collect();
-        let attention: Vec<f64> = gains.iter().map(|gain| sigmoid(*gain) * sigmoid(-gain)).collect();
+        let pulls: Vec<f64> = gains.iter().map(|gain| 4.0 * sigmoid(*gain) * sigmoid(-gain)).collect();
         let mut metrics = of_labelled(batch, &scores);
-        metrics.extend(of_saturation(&offsets, &gains, &attention));
-        metrics.extend(as_log_ratio_rewards(&of_labelled(batch, &log_ratios)));
+        metrics.extend(of_saturation(&gains, &pulls));
+        if self.reference == Reference::Sequence {
+            let offsets: Vec<f64> = batch.iter().map(|(s, _)| (self.alpha - self.beta) * s.reference - z0).collect();
+            let log_ratios: Vec<f64> = batch.iter().map(|(s, _)| self.alpha * s.log_ratio()).collect();
+            metrics.extend(of_offsets(&offsets, &[]));
+            metrics.extend(as_log_ratio_rewards(&of_labelled(batch, &log_ratios)));
+        }
         metrics.insert("z0", z0);
         Ok(Evaluation { loss, weights, metrics })
     }
@@ -130,7 +157,7 @@ mod tests {
 
     #[test]
     fn metrics_tell_the_labels_apart_and_show_saturation() {
-        let far = SequenceLogProbs { policy: -900.0, reference: -900.0, tokens: 9 }; // S = -9
+        let far = SequenceLogProbs { policy: -900.0, reference: -900.0, tokens: 9, turns: 1 }; // S = -9
         let batch = [(CHOSEN, true), (far, false), (REJECTED, false)];
         let metrics = EntropoKto::default().evaluate(&batch, -1.0).unwrap().metrics;
         assert_eq!((metrics["logps/chosen"], metrics["logps/rejected"]), (-4.1, -451.3));

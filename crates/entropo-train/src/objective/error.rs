@@ -45,6 +45,19 @@ pub enum ObjectiveError {
         /// What it may be.
         expected: &'static str,
     },
+    /// Settings that contradict each other.
+    #[error("`{first}` does not go with `{second}`: {reason}")]
+    Combination {
+        /// One setting, as in a configuration file.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
+    /// A coefficient that is to be found from the data, which has not been looked at.
+    #[error("`kappa` stands for an alpha that follows from the reference's log-probabilities; find it with `scaled`")]
+    Unscaled,
     /// An estimate from mismatched sequences without any.
     #[error(
         "no mismatched sequences were given; pair each prompt with another prompt's completion, or choose another z0"

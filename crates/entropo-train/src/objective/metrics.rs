@@ -54,21 +54,39 @@ pub(super) fn as_log_ratio_rewards(metrics: &Metrics) -> Metrics {
     ])
 }
 
-/// How much of the batch EntroPO's offset silences (method §1.3).
-///
-/// `offsets` are the parts of the margins that the policy cannot change, `margins` what the loss sees, and `attention`
-/// how strongly each example pulls, at least 0.
-pub(super) fn of_saturation(offsets: &[f64], margins: &[f64], attention: &[f64]) -> Metrics {
-    let centre = mean(offsets.iter().copied());
-    let spread = centre.and_then(|centre| mean(offsets.iter().map(|offset| (offset - centre).powi(2))));
-    let saturated = mean(margins.iter().map(|margin| f64::from(margin.abs() > SATURATED)));
+/// What is to be known of `offsets`, the parts of the margins that the policy cannot change, and of `extra` tokens: those
+/// that a rejected sequence has more than its chosen one. Without any for single sequences.
+pub(super) fn of_offsets(offsets: &[f64], extra: &[f64]) -> Metrics {
     collect([
-        ("effective_count", Some(effective_count(attention))),
-        ("offset/mean", centre),
+        ("offset/length_correlation", correlation(offsets, extra)),
+        ("offset/mean", mean(offsets.iter().copied())),
         ("offset/p95", percentile_95(offsets)),
-        ("offset/sd", spread.map(f64::sqrt)),
-        ("saturated_fraction", saturated),
+        ("offset/sd", deviation(offsets)),
     ])
+}
+
+/// How much of the batch is silenced (method §1.3). `margins` are what the loss sees, and `pulls` how strongly each
+/// example pulls, between 0 and 1.
+pub(super) fn of_saturation(margins: &[f64], pulls: &[f64]) -> Metrics {
+    collect([
+        ("effective_count", Some(effective_count(pulls))),
+        ("mean_pull", mean(pulls.iter().copied())),
+        ("saturated_fraction", mean(margins.iter().map(|margin| f64::from(margin.abs() > SATURATED)))),
+    ])
+}
+
+/// The standard deviation about the mean, dividing by the count, or `None` of nothing.
+pub(super) fn deviation(values: &[f64]) -> Option<f64> {
+    let centre = mean(values.iter().copied())?;
+    mean(values.iter().map(|value| (value - centre).powi(2))).map(f64::sqrt)
+}
+
+/// Pearson's correlation, or `None` where one side does not vary or there is none.
+fn correlation(one: &[f64], other: &[f64]) -> Option<f64> {
+    let (centre, centre_of_other) = (mean(one.iter().copied())?, mean(other.iter().copied())?);
+    let product = |(one, other): (&f64, &f64)| (one - centre) * (other - centre_of_other);
+    let scale = deviation(one)? * deviation(other)?;
+    (scale > 0.0).then(|| mean(one.iter().zip(other).map(product))).flatten().map(|covariance| covariance / scale)
 }
 
 /// `(sum w)^2 / sum w^2`: how many equally weighted examples would carry as much; 0 if every weight is 0.
@@ -89,7 +107,8 @@ fn percentile_95(values: &[f64]) -> Option<f64> {
     sorted.get(rank.checked_sub(1)?).copied()
 }
 
-fn collect<const N: usize>(metrics: [(&'static str, Option<f64>); N]) -> Metrics {
+/// Those that are defined.
+pub(super) fn collect<const N: usize>(metrics: [(&'static str, Option<f64>); N]) -> Metrics {
     metrics.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
@@ -114,9 +133,26 @@ mod tests {
     }
 
     #[test]
+    fn offsets_of_a_known_batch() {
+        let metrics = of_offsets(&[-1.0, 3.0], &[10.0, 30.0]);
+        let expected =
+            [("offset/length_correlation", 1.0), ("offset/mean", 1.0), ("offset/p95", 3.0), ("offset/sd", 2.0)];
+        assert_eq!(metrics, Metrics::from(expected));
+        assert!(!of_offsets(&[-1.0, 3.0], &[]).contains_key("offset/length_correlation"));
+    }
+
+    #[test]
     fn saturation_of_a_known_batch() {
-        let metrics = of_saturation(&[-1.0, 3.0], &[-5.5, 4.0], &[1.0, 1.0]);
-        let expected = [("effective_count", 2.0), ("offset/mean", 1.0), ("offset/p95", 3.0), ("offset/sd", 2.0)];
-        assert_eq!(metrics, Metrics::from_iter(expected.into_iter().chain([("saturated_fraction", 0.5)])));
+        let metrics = of_saturation(&[-5.5, 4.0], &[1.0, 0.5]);
+        let expected = [("effective_count", 2.25 / 1.25), ("mean_pull", 0.75), ("saturated_fraction", 0.5)];
+        assert_eq!(metrics, Metrics::from(expected));
+    }
+
+    #[test]
+    fn correlation_needs_variation() {
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[6.0, 4.0, 2.0]).map(|value| (value * 1e12).round()), Some(-1e12));
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[1.0, 0.0, 1.0]), Some(0.0));
+        assert_eq!(correlation(&[1.0, 2.0], &[1.0, 1.0]), None);
+        assert_eq!(correlation(&[], &[]), None);
     }
 }

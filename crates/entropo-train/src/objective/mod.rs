@@ -14,8 +14,8 @@
 //! ```
 //! use entropo_train::objective::{EntropoDpo, SequenceLogProbs};
 //!
-//! let chosen = SequenceLogProbs { policy: -4.1, reference: -4.7, tokens: 5 };
-//! let rejected = SequenceLogProbs { policy: -2.6, reference: -2.2, tokens: 3 };
+//! let chosen = SequenceLogProbs { policy: -4.1, reference: -4.7, tokens: 5, turns: 2 };
+//! let rejected = SequenceLogProbs { policy: -2.6, reference: -2.2, tokens: 3, turns: 1 };
 //! let evaluation = EntropoDpo::default().evaluate(&[(chosen, rejected)])?;
 //! assert!((evaluation.loss - 0.6515500338).abs() < 1e-10);
 //! let (chosen, rejected) = evaluation.weights[0];
@@ -33,6 +33,10 @@ mod metrics;
 mod reference_point;
 mod sequence;
 mod sft;
+mod share;
+mod step_zero;
+mod tempering;
+mod verifier;
 
 #[cfg(test)]
 mod properties;
@@ -49,8 +53,13 @@ pub use kto::Kto;
 pub use logistic::{negative_log_sigmoid, sigmoid};
 pub use metrics::Metrics;
 pub use reference_point::ReferencePoint;
+pub(crate) use sequence::turns;
 pub use sequence::{Labelled, Pair, SequenceLogProbs};
 pub use sft::{Reduction, Sft};
+pub use share::Counts;
+pub use step_zero::StepZero;
+pub use tempering::Reference;
+pub use verifier::{Answered, Verifier};
 
 /// Which objective to train on, as configuration files name it.
 ///
@@ -75,10 +84,12 @@ pub enum Objective {
     EntropoDpo(EntropoDpo),
     /// EntroPO on labelled sequences.
     EntropoKto(EntropoKto),
+    /// Cross-entropy between two answers; reads pairs of a right and a wrong one.
+    Verifier(Verifier),
 }
 
 impl Objective {
-    /// Refuses settings out of range with [`ObjectiveError::OutOfRange`]. Every `evaluate` checks them too.
+    /// Refuses settings out of range, and those that contradict each other. Every `evaluate` checks them too.
     pub fn validate(&self) -> Result<(), ObjectiveError> {
         match self {
             Self::Sft(_) => Ok(()),
@@ -86,6 +97,44 @@ impl Objective {
             Self::Kto(kto) => kto.validate(),
             Self::EntropoDpo(entropo) => entropo.validate(),
             Self::EntropoKto(entropo) => entropo.validate(),
+            Self::Verifier(verifier) => verifier.validate(),
+        }
+    }
+
+    /// What it is called in configuration files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sft(_) => "sft",
+            Self::Dpo(_) => "dpo",
+            Self::Kto(_) => "kto",
+            Self::EntropoDpo(_) => "entropo_dpo",
+            Self::EntropoKto(_) => "entropo_kto",
+            Self::Verifier(_) => "verifier",
+        }
+    }
+
+    /// The objective after a share of the run, in `[0, 1]`: coefficients that change over a run have become those of that
+    /// moment.
+    pub fn at(&self, progress: f64) -> Self {
+        match self {
+            Self::EntropoDpo(entropo) => Self::EntropoDpo(entropo.at(progress)),
+            Self::EntropoKto(entropo) => Self::EntropoKto(entropo.at(progress)),
+            other => *other,
+        }
+    }
+
+    /// Whether the frozen reference's sums are read.
+    pub fn needs_reference(&self) -> bool {
+        !matches!(self, Self::Sft(_) | Self::Verifier(_))
+    }
+
+    /// What the reference's logits are multiplied with before its log-probabilities are summed; the reference sum to be
+    /// given is that sum divided by this scale. 1 but for [`Reference::Local`].
+    pub fn reference_scale(&self) -> f64 {
+        match self {
+            Self::EntropoDpo(entropo) => entropo.tempering().scale(),
+            Self::EntropoKto(entropo) => entropo.tempering().scale(),
+            _ => 1.0,
         }
     }
 }
@@ -118,6 +167,7 @@ mod tests {
         assert_eq!(parse(r#"{"objective":"kto"}"#).unwrap(), Objective::Kto(Kto::default()));
         assert_eq!(parse(r#"{"objective":"entropo_dpo"}"#).unwrap(), Objective::EntropoDpo(EntropoDpo::default()));
         assert_eq!(parse(r#"{"objective":"entropo_kto"}"#).unwrap(), Objective::EntropoKto(EntropoKto::default()));
+        assert_eq!(parse(r#"{"objective":"verifier"}"#).unwrap(), Objective::Verifier(Verifier::default()));
     }
 
     #[test]
@@ -127,8 +177,16 @@ mod tests {
             Objective::Dpo(Dpo { variant: DpoVariant::Robust { label_smoothing: 0.2 }, ..Dpo::default() }),
             Objective::Kto(Kto { undesirable_weight: 0.75, ..Kto::default() }),
             Objective::EntropoDpo(EntropoDpo { margin: Margin::Clipped { limit: 2.0 }, ..EntropoDpo::default() }),
+            Objective::EntropoDpo(EntropoDpo {
+                kappa: Some(1.5),
+                reference: Reference::Local,
+                ..EntropoDpo::default()
+            }),
             Objective::EntropoKto(EntropoKto { z0: ReferencePoint::MismatchClamped, ..EntropoKto::default() }),
+            Objective::Verifier(Verifier { positive: Some(7), negative_weight: 2.0, ..Verifier::default() }),
         ] {
+            let text = serde_json::to_string(&objective).unwrap();
+            assert!(text.contains(&format!(r#""objective":"{}""#, objective.name())), "{text}");
             assert_eq!(parse(&serde_json::to_string(&objective).unwrap()).unwrap(), objective);
         }
     }
@@ -142,6 +200,8 @@ mod tests {
             r#"{"objective":"dpo","variant":{"robust":{"smoothing":0.1}}}"#,
             r#"{"objective":"dpo","variant":"robust"}"#,
             r#"{"objective":"entropo_kto","z0":{"ema":{"decay":0.9,"clamp":true}}}"#,
+            r#"{"objective":"entropo_dpo","reference":"global"}"#,
+            r#"{"objective":"verifier","beta":0.1}"#,
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
@@ -158,7 +218,10 @@ mod tests {
             (r#"{"objective":"kto","desirable_weight":-1.0}"#, "desirable_weight"),
             (r#"{"objective":"entropo_dpo","alpha":0.0}"#, "alpha"),
             (r#"{"objective":"entropo_dpo","margin":{"clipped":{"limit":0.0}}}"#, "limit"),
+            (r#"{"objective":"entropo_dpo","anneal":1.5}"#, "anneal"),
+            (r#"{"objective":"entropo_dpo","kappa":0.0}"#, "kappa"),
             (r#"{"objective":"entropo_kto","beta":0.0}"#, "beta"),
+            (r#"{"objective":"verifier","negative_weight":-1.0}"#, "negative_weight"),
             (r#"{"objective":"entropo_kto","z0":{"ema":{"decay":1.0}}}"#, "decay"),
         ] {
             match parse(text).unwrap().validate() {

@@ -6,10 +6,8 @@ use super::testing::assert_close;
 use super::*;
 
 fn sequence() -> impl Strategy<Value = SequenceLogProbs> {
-    (-80.0..0.0_f64, -80.0..0.0_f64, 1..60_usize).prop_map(|(policy, reference, tokens)| SequenceLogProbs {
-        policy,
-        reference,
-        tokens,
+    (-80.0..0.0_f64, -80.0..0.0_f64, 1..60_usize, 1..9_usize).prop_map(|(policy, reference, tokens, turns)| {
+        SequenceLogProbs { policy, reference, tokens, turns: turns.min(tokens) }
     })
 }
 
@@ -30,6 +28,7 @@ fn variant() -> impl Strategy<Value = DpoVariant> {
         Just(DpoVariant::Ipo),
         Just(DpoVariant::IpoSum),
         Just(DpoVariant::SigmoidNorm),
+        Just(DpoVariant::SigmoidPerTurn),
     ]
 }
 
@@ -38,7 +37,13 @@ fn dpo() -> impl Strategy<Value = Dpo> {
 }
 
 fn margin() -> impl Strategy<Value = Margin> {
-    prop_oneof![Just(Margin::Sum), (0.1..3.0).prop_map(|limit| Margin::Clipped { limit }), Just(Margin::PerToken)]
+    prop_oneof![
+        Just(Margin::Sum),
+        (0.1..3.0).prop_map(|limit| Margin::Clipped { limit }),
+        Just(Margin::Centred),
+        Just(Margin::PerToken),
+        Just(Margin::PerTurn),
+    ]
 }
 
 fn entropo_dpo() -> impl Strategy<Value = EntropoDpo> {
@@ -49,6 +54,7 @@ fn entropo_dpo() -> impl Strategy<Value = EntropoDpo> {
             margin,
             label_smoothing,
             sft_weight,
+            ..EntropoDpo::default()
         },
     )
 }
@@ -68,6 +74,15 @@ fn entropo_kto() -> impl Strategy<Value = EntropoKto> {
         desirable_weight,
         undesirable_weight,
         z0: ReferencePoint::Zero,
+        ..EntropoKto::default()
+    })
+}
+
+fn verifier() -> impl Strategy<Value = Verifier> {
+    (0.0..3.0, 0.0..3.0).prop_map(|(positive_weight, negative_weight)| Verifier {
+        positive: Some(0),
+        positive_weight,
+        negative_weight,
     })
 }
 
@@ -150,6 +165,24 @@ proptest! {
     }
 
     #[test]
+    fn weights_of_the_verifier_are_the_gradient(verifier in verifier(), pairs in pairs(), classes: [bool; 6]) {
+        let answered = |pairs: &[Pair]| pairs.iter().copied().zip(classes).collect::<Vec<_>>();
+        let evaluate = |pairs: &[Pair]| verifier.evaluate(&answered(pairs)).unwrap();
+        assert_gradient(&flatten(&pairs), |flat| flat_pairs(flat, evaluate));
+    }
+
+    /// The gradient along a run is that of the loss at that moment.
+    #[test]
+    fn weights_under_a_rising_alpha_are_the_gradient(
+        entropo in entropo_dpo(), pairs in pairs(), anneal in 0.1..1.0, progress in 0.0..1.0,
+    ) {
+        let entropo = EntropoDpo { anneal, ..entropo }.at(progress);
+        let (low, high) = (entropo.alpha.min(entropo.beta), entropo.alpha.max(entropo.beta));
+        prop_assert!((low..=high).contains(&entropo.alpha));
+        assert_gradient(&flatten(&pairs), |flat| flat_pairs(flat, |pairs| entropo.evaluate(pairs).unwrap()));
+    }
+
+    #[test]
     fn weights_of_kto_are_the_gradient(kto in kto(), batch in labelled(), kl in -2.0..9.0) {
         let sequences: Vec<_> = batch.iter().map(|(sequence, _)| *sequence).collect();
         let evaluate = |batch: &[Labelled]| kto.evaluate(batch, kl).unwrap();
@@ -172,8 +205,12 @@ proptest! {
         // -log sigmoid(x) + log sigmoid(-x) = -x; in the sum of both derivatives sigmoid(-x) + sigmoid(x) = 1.
         prop_assert_eq!(forth.metrics["rewards/margins"], -back.metrics["rewards/margins"]);
         prop_assert_eq!(forth.metrics["offset/mean"], -back.metrics["offset/mean"]);
-        let per_token = if margin == Margin::PerToken { pair.0.tokens as f64 } else { 1.0 };
-        assert_close(forth.weights[0].0 - back.weights[0].1, -alpha / per_token, 1e-12);
+        let parts = match margin {
+            Margin::PerToken => pair.0.tokens as f64,
+            Margin::PerTurn => pair.0.turns as f64,
+            _ => 1.0,
+        };
+        assert_close(forth.weights[0].0 - back.weights[0].1, -alpha / parts, 1e-12);
         if margin == Margin::Sum {
             assert_close(forth.loss - back.loss, -forth.metrics["rewards/margins"], 1e-10);
         }
@@ -186,6 +223,10 @@ proptest! {
             (entropo, DpoVariant::Sigmoid),
             (EntropoDpo { label_smoothing: e, ..entropo }, DpoVariant::Conservative { label_smoothing: e }),
             (EntropoDpo { margin: Margin::PerToken, ..entropo }, DpoVariant::SigmoidNorm),
+            (EntropoDpo { margin: Margin::PerTurn, ..entropo }, DpoVariant::SigmoidPerTurn),
+            (EntropoDpo { margin: Margin::Centred, ..entropo }, DpoVariant::Sigmoid),
+            (EntropoDpo { reference: Reference::Local, ..entropo }, DpoVariant::Sigmoid),
+            (EntropoDpo { alpha: 2.0 * beta, anneal: 0.5, ..entropo }.at(0.0), DpoVariant::Sigmoid),
         ] {
             let dpo = Dpo { beta, variant, sft_weight };
             let (ours, theirs) = (entropo.evaluate(&pairs).unwrap(), dpo.evaluate(&pairs).unwrap());
@@ -199,7 +240,8 @@ proptest! {
     fn equal_coefficients_are_kto(kto in kto(), batch in labelled(), kl in -2.0..9.0_f64) {
         let Kto { beta, desirable_weight, undesirable_weight } = kto;
         let z0 = ReferencePoint::Zero;
-        let entropo = EntropoKto { alpha: beta, beta, desirable_weight, undesirable_weight, z0 };
+        let entropo =
+            EntropoKto { alpha: beta, beta, desirable_weight, undesirable_weight, z0, ..EntropoKto::default() };
         let (ours, theirs) = (entropo.evaluate(&batch, beta * kl.max(0.0)).unwrap(), kto.evaluate(&batch, kl).unwrap());
         prop_assert_eq!(ours.loss, theirs.loss);
         prop_assert_eq!(ours.weights, theirs.weights);
@@ -230,7 +272,7 @@ proptest! {
 
     #[test]
     fn huge_margins_stay_finite(dpo in dpo(), entropo in entropo_dpo(), kto in kto(), big in 1e4..1e9_f64) {
-        let near = SequenceLogProbs { policy: 0.0, reference: 0.0, tokens: 1 };
+        let near = SequenceLogProbs { policy: 0.0, reference: 0.0, tokens: 1, turns: 1 };
         let far = SequenceLogProbs { policy: -big, ..near };
         for batch in [[(near, far)], [(far, near)]] {
             for evaluation in [dpo.evaluate(&batch).unwrap(), entropo.evaluate(&batch).unwrap()] {

@@ -11,6 +11,8 @@ pub struct SequenceLogProbs {
     pub reference: f64,
     /// How many action tokens were summed. At least 1.
     pub tokens: usize,
+    /// How many turns they are of: runs of action tokens without anything between them. At least 1.
+    pub turns: usize,
 }
 
 /// A preference: the chosen sequence, then the rejected one.
@@ -34,7 +36,7 @@ impl SequenceLogProbs {
             let (policy, reference, mask) = (policy.len(), reference.len(), mask.len());
             return Err(ObjectiveError::Lengths { policy, reference, mask });
         }
-        let mut sums = Self { policy: 0.0, reference: 0.0, tokens: 0 };
+        let mut sums = Self { policy: 0.0, reference: 0.0, tokens: 0, turns: turns(mask) };
         for ((&policy, &reference), _) in policy.iter().zip(reference).zip(mask).filter(|(_, action)| **action) {
             sums.policy += policy.into();
             sums.reference += reference.into();
@@ -62,9 +64,14 @@ impl SequenceLogProbs {
         1.0 / self.tokens as f64
     }
 
+    /// One over the number of turns. The mean over turns of each one's sum is this times the sum over all.
+    pub(super) fn per_turn(&self) -> f64 {
+        1.0 / self.turns as f64
+    }
+
     /// Refuses a sequence that would make the loss undefined.
     pub(super) fn check(&self, sequence: SequenceIndex) -> Result<(), ObjectiveError> {
-        if self.tokens == 0 {
+        if self.tokens == 0 || self.turns == 0 {
             return Err(ObjectiveError::NoActionToken { sequence });
         }
         for (model, value) in [("policy", self.policy), ("reference", self.reference)] {
@@ -74,6 +81,12 @@ impl SequenceLogProbs {
         }
         Ok(())
     }
+}
+
+/// How many turns a mask has: its longest runs of `true`.
+pub(crate) fn turns(mask: &[bool]) -> usize {
+    let before = std::iter::once(&false).chain(mask);
+    mask.iter().zip(before).filter(|(action, before)| **action && !**before).count()
 }
 
 /// Refuses an empty batch and any sequence that cannot be evaluated.
@@ -109,7 +122,20 @@ mod tests {
     fn only_action_tokens_are_read() {
         let sums =
             SequenceLogProbs::from_tokens(&[-1.5_f32, f32::NAN, -0.25], &[-2.0, 7.0, -1.0], &[true, false, true]);
-        assert_eq!(sums, Ok(SequenceLogProbs { policy: -1.75, reference: -3.0, tokens: 2 }));
+        assert_eq!(sums, Ok(SequenceLogProbs { policy: -1.75, reference: -3.0, tokens: 2, turns: 2 }));
+    }
+
+    #[test]
+    fn turns_are_runs_of_actions() {
+        let masks: [(&[bool], usize); 4] = [
+            (&[], 0),
+            (&[false, false], 0),
+            (&[true, true, false, true], 2),
+            (&[false, true, false, true, true, false], 2),
+        ];
+        for (mask, expected) in masks {
+            assert_eq!(turns(mask), expected, "{mask:?}");
+        }
     }
 
     #[test]
@@ -122,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_bad_sequence_is_named() {
-        let good = SequenceLogProbs { policy: -1.0, reference: -1.0, tokens: 1 };
+        let good = SequenceLogProbs { policy: -1.0, reference: -1.0, tokens: 1, turns: 1 };
         let empty = SequenceLogProbs { tokens: 0, ..good };
         let error = check_pairs(&[(good, good), (good, empty)]).unwrap_err();
         assert_eq!(error, ObjectiveError::NoActionToken { sequence: SequenceIndex::Rejected(1) });

@@ -3,10 +3,10 @@
 use super::{Pair, SequenceLogProbs};
 
 /// The chosen side of the golden values of method §2.
-pub(super) const CHOSEN: SequenceLogProbs = SequenceLogProbs { policy: -4.1, reference: -4.7, tokens: 5 };
+pub(super) const CHOSEN: SequenceLogProbs = SequenceLogProbs { policy: -4.1, reference: -4.7, tokens: 5, turns: 2 };
 
 /// The rejected side.
-pub(super) const REJECTED: SequenceLogProbs = SequenceLogProbs { policy: -2.6, reference: -2.2, tokens: 3 };
+pub(super) const REJECTED: SequenceLogProbs = SequenceLogProbs { policy: -2.6, reference: -2.2, tokens: 3, turns: 1 };
 
 /// Both.
 pub(super) const PAIR: Pair = (CHOSEN, REJECTED);

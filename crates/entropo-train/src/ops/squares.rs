@@ -1,6 +1,6 @@
 //! Sums of squares.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::host::Values;
@@ -10,12 +10,9 @@ use super::parallel::vectorised;
 /// Numbers that are summed in f32 before they go on in f64.
 const TASK: usize = 1 << 12;
 
-/// Sum of the squares of all numbers.
-pub(crate) fn sum<const D: usize>(tensor: &Tensor<D>) -> f64 {
-    let Some(values) = Values::of(tensor) else {
-        let squares = tensor.clone().cast(DType::F32).powi_scalar(2);
-        return squares.sum().into_scalar::<f32>().into();
-    };
+/// Sum of the squares of all numbers, if they are at hand.
+pub(crate) fn sum<const D: usize>(tensor: &Tensor<D>) -> Option<f64> {
+    let values = Values::of(tensor)?;
     let parts = values.as_slice().par_chunks(TASK).with_min_len(16);
     let parts = parts.map(|part| {
         vectorised(
@@ -24,5 +21,5 @@ pub(crate) fn sum<const D: usize>(tensor: &Tensor<D>) -> f64 {
         )
     });
     let parts: Vec<f32> = parts.collect();
-    parts.into_iter().map(f64::from).sum()
+    Some(parts.into_iter().map(f64::from).sum())
 }

@@ -5,13 +5,11 @@
 //! same gradient as the whole. Where the weights of a part are known from the part alone, it is differentiated at once;
 //! otherwise log-probabilities are computed twice. An adapter's dropout is the same in both passes over a part.
 
-use std::collections::BTreeMap;
-
 use burn::module::Module;
 use burn::tensor::Device;
 
 use super::error::TrainError;
-use super::optimizer::{Optimizer, OptimizerConfig, finite_norm};
+use super::optimizer::{Optimizer, OptimizerConfig, States, finite_norm};
 use crate::data::{Batch, Sequence};
 use crate::decoder::lora::Pass;
 use crate::decoder::trace::Keep;
@@ -135,11 +133,11 @@ impl Learner {
         Self { keep, ..self }
     }
 
-    /// Goes to where it was after so many steps.
-    pub(super) fn resume(&mut self, decoder: Decoder, moments: &BTreeMap<String, Vec<f32>>, steps: usize) {
+    /// Goes to where it was after so many updates.
+    pub(super) fn resume(&mut self, decoder: Decoder, states: States, updates: usize) {
         self.decoder = decoder;
-        self.optimizer.restore(moments, steps, &self.device);
-        self.steps = steps as u64;
+        self.optimizer.restore(states);
+        self.steps = updates as u64;
     }
 
     /// The decoder as it is now.

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use entropo_train::checkpoint::decoder_to_bytes;
 use entropo_train::data::Sequence;
 use entropo_train::objective::{Dpo, SequenceLogProbs, Sft};
-use entropo_train::trainer::{Judgement, Learner, OptimizerConfig, StepOutcome, TrainError};
+use entropo_train::trainer::{AdamWConfig, Judgement, Learner, OptimizerConfig, StepOutcome, TrainError};
 
 use crate::support::{Named, assert_all_within, assert_within, decoder, sequence, sequences, weights};
 
@@ -16,8 +16,13 @@ fn learner(optimizer: &OptimizerConfig, micro_batch: usize) -> Learner {
 
 fn join(sequences: &[&Sequence], policy: &[f64]) -> Vec<SequenceLogProbs> {
     let sums = sequences.iter().zip(policy);
-    sums.map(|(sequence, &policy)| SequenceLogProbs { policy, reference: -40.0, tokens: sequence.action_tokens() })
-        .collect()
+    sums.map(|(sequence, &policy)| SequenceLogProbs {
+        policy,
+        reference: -40.0,
+        tokens: sequence.action_tokens(),
+        turns: 1,
+    })
+    .collect()
 }
 
 fn sft(sequences: &[&Sequence], policy: &[f64]) -> Result<Judgement, TrainError> {
@@ -39,11 +44,15 @@ fn step(learner: &mut Learner, sequences: &[Sequence], rate: f64, judge: Judge) 
     learner.step(&sequences, rate, |policy: &[f64]| judge(&sequences, policy))
 }
 
-/// With an epsilon far above every gradient, AdamW's step is the gradient itself.
+/// With an epsilon far above every gradient, AdamW's step at a rate of as much is the gradient itself.
+const EPSILON: f32 = 1e6;
+
+fn steep() -> OptimizerConfig {
+    AdamWConfig { epsilon: EPSILON, ..AdamWConfig::default() }.into()
+}
+
 fn gradient(sequences: &[Sequence], micro_batch: usize, judge: Judge) -> (StepOutcome, Named) {
-    const EPSILON: f32 = 1e6;
-    let optimizer = OptimizerConfig { epsilon: EPSILON, max_grad_norm: None, ..OptimizerConfig::default() };
-    let mut learner = learner(&optimizer, micro_batch);
+    let mut learner = learner(&steep(), micro_batch).with_max_grad_norm(None);
     let before = weights(learner.decoder());
     let outcome = step(&mut learner, sequences, EPSILON.into(), judge).unwrap();
     let mut gradient = weights(learner.decoder());
@@ -153,11 +162,10 @@ fn a_loss_that_is_not_finite_changes_nothing() {
 
 #[test]
 fn clipping_is_over_all_parameters() {
-    let (sequences, rate) = (sequences(4), 1e6);
+    let (sequences, rate) = (sequences(4), EPSILON.into());
     // As in `gradient`: the step is the gradient, so a clipped step is shorter by the ratio of the norms.
     let length = |max_grad_norm| {
-        let optimizer = OptimizerConfig { epsilon: 1e6, max_grad_norm, ..OptimizerConfig::default() };
-        let mut learner = learner(&optimizer, 4);
+        let mut learner = learner(&steep(), 4).with_max_grad_norm(max_grad_norm);
         let before = weights(learner.decoder());
         let norm = step(&mut learner, &sequences, rate, sft).unwrap().grad_norm;
         let after = weights(learner.decoder());

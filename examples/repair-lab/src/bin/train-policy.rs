@@ -18,7 +18,7 @@ use entropo::train::data::Example;
 use entropo::train::decoder::{Decoder, DecoderConfig};
 use entropo::train::objective::{Objective, Sft};
 use entropo::train::text::ChatFormat;
-use entropo::train::trainer::{OptimizerConfig, Schedule, TrainConfig, Training};
+use entropo::train::trainer::{AdamWConfig, Schedule, TrainConfig, Training, Warmup};
 use indicatif::{ProgressBar, ProgressStyle};
 use repair_lab::TRAINING_TASKS;
 use repair_lab::task::{Difficulty, generate};
@@ -144,17 +144,19 @@ fn train(arguments: &Arguments, format: &ChatFormat, examples: &[Example]) -> Re
         batch_size: arguments.batch_size,
         micro_batch: 4 * arguments.batch_size, // never in parts: the transcripts are short
         learning_rate: arguments.learning_rate,
-        schedule: Schedule::Cosine { warmup: 0.02 },
-        optimizer: OptimizerConfig { betas: (0.9, 0.98), weight_decay: 0.05, ..OptimizerConfig::default() },
+        schedule: Schedule::cosine(Warmup::Share(0.02)),
+        optimizer: AdamWConfig { betas: (0.9, 0.98), weight_decay: 0.05, ..AdamWConfig::default() }.into(),
         seed: arguments.seed,
         save_every: 100,
+        checkpointing: false, // the model is small
+        ..TrainConfig::default()
     };
     let start = Decoder::new(&config, arguments.seed, &device);
     let training = Training::new(&start, examples, settings, &device, Some(arguments.out.join("training")))?;
     let bar = bar(training.steps(), "updates")?;
     bar.set_position(training.done() as u64);
     let (mut smooth, clock, mut tokens) = (None, std::time::Instant::now(), 0);
-    let policy = training.run(|record, learner| {
+    let policy = training.run(|record, _| {
         tokens += record.tokens;
         let nll = smooth.map_or(record.loss, |last: f64| 0.98 * last + 0.02 * record.loss);
         smooth = Some(nll);
@@ -163,9 +165,6 @@ fn train(arguments: &Arguments, format: &ChatFormat, examples: &[Example]) -> Re
         bar.inc(1);
         if record.step.is_multiple_of(100) && !bar.is_hidden() || record.step.is_multiple_of(500) {
             bar.suspend(|| println!("step {} of {}: loss {nll:.4}, {speed:.0} tokens/s", record.step, record.steps));
-        }
-        if (record.step + 1).is_multiple_of(500) {
-            let _ = checkpoint::save(&learner.frozen(), &arguments.out.join("latest"), &SaveOptions::default());
         }
         ControlFlow::Continue(())
     })?;

@@ -54,7 +54,7 @@ impl PreferenceSet {
         if examples.len() < FEWEST_PAIRS {
             return Err(ExperimentError::TooFewPairs { found: examples.len(), needed: FEWEST_PAIRS });
         }
-        let file = files.training("reference.json");
+        let file = files.training("reference.jsonl");
         let reference = ReferenceCache::of(policy.decoder(), &examples, MICRO_BATCH, Some(&file))?;
         let tasks = trajectories.iter().map(|trajectory| &trajectory.id.task).collect::<BTreeSet<_>>();
         let summary = Preferences {
@@ -131,6 +131,7 @@ impl School<'_> {
             learning_rate: settings.learning_rate,
             seed: settings.seed,
             save_every: 10,
+            checkpointing: false, // the model is small
             ..TrainConfig::default()
         };
         let directory = files.training(name);
