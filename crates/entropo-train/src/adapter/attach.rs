@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_derived_decoder_has_the_very_same_weights() {
-        let adapter = Adapter::new(&LoraConfig::default(), &decoder(), 1).unwrap();
+        let adapter = Adapter::new(&LoraConfig { rank: 4, ..LoraConfig::default() }, &decoder(), 1).unwrap();
         let head_alone = LoraConfig { targets: crate::adapter::Targets::names(["lm_head"]), ..LoraConfig::default() };
         let of_head = Adapter::new(&head_alone, &decoder(), 1).unwrap();
         let training = |decoder: Decoder| decoder.valid().to_device(&Device::default().autodiff()).train();
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_adapter_alone_learns_and_without_it_the_weights_do() {
         let base = decoder();
-        let adapter = Adapter::new(&LoraConfig::default(), &base, 1).unwrap();
+        let adapter = Adapter::new(&LoraConfig { rank: 4, ..LoraConfig::default() }, &base, 1).unwrap();
         let learning = |decoder: &Decoder| {
             let mut decoder = decoder.clone().to_device(&Device::default().autodiff()).train();
             let pairs = decoder.linears_mut().into_iter();

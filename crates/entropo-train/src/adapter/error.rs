@@ -55,6 +55,18 @@ pub enum AdapterError {
         /// A few of the decoder's layers.
         examples: String,
     },
+    /// A rank that the layer's matrix does not have, so that nothing would be low about it.
+    #[error("{layer}: rank {rank} is more than its matrix of {output} x {input} has; lower `r`, or exclude the layer")]
+    Rank {
+        /// The layer.
+        layer: String,
+        /// The rank asked for.
+        rank: usize,
+        /// Rows.
+        output: usize,
+        /// Columns.
+        input: usize,
+    },
     /// Changes that are not of the decoder's layers, or not of their shapes.
     #[error("{origin}: the adapter does not fit the decoder:\n{problems}")]
     Mismatch {

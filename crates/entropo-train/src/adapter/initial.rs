@@ -16,7 +16,8 @@ impl Adapter {
     /// within `±1 / sqrt(input)` and B is 0, as PEFT starts. The same seed gives the same adapter for every device.
     ///
     /// # Errors
-    /// Settings outside their ranges, and a name or pattern that matches no linear layer.
+    /// Settings outside their ranges, a name or pattern that matches no linear layer, and a rank that is more than a
+    /// layer's matrix has.
     pub fn new(config: &LoraConfig, decoder: &Decoder, seed: u64) -> Result<Self, AdapterError> {
         config.validate()?;
         let layers = decoder.linear_shapes();
@@ -29,7 +30,14 @@ impl Adapter {
                 (TensorData::new(a, [rank, input]), TensorData::new(vec![0f32; output * rank], [output, rank]));
             (name, LowRank { a, b, scale })
         };
-        let layers: BTreeMap<String, LowRank> = config.select(&layers)?.into_iter().map(start).collect();
+        let selected = config.select(&layers)?;
+        if let Some(Selected { name, shape: [output, input], rank, .. }) =
+            selected.iter().find(|layer| layer.shape.iter().any(|size| layer.rank > *size))
+        {
+            let (layer, rank, output, input) = (name.clone(), *rank, *output, *input);
+            return Err(AdapterError::Rank { layer, rank, output, input });
+        }
+        let layers: BTreeMap<String, LowRank> = selected.into_iter().map(start).collect();
         Ok(Self { config: config.clone(), layers })
     }
 }

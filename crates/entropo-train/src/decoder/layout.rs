@@ -169,8 +169,8 @@ mod tests {
         assert_eq!(visible, Visible { first: 0, rows: vec![0..4, 7..9] });
         assert_eq!((visible.len(), visible.of(5, None)), (6, 0..6));
         // Rows that follow each other are one range.
-        assert_eq!(layout.segments()[1].visible(&(4..6), None).rows, [0..6]);
-        assert_eq!(layout.segments()[3].visible(&(9..10), None).rows, [9..10]);
+        assert_eq!(layout.segments()[1].visible(&(4..6), None).rows, vec![0..6]);
+        assert_eq!(layout.segments()[3].visible(&(9..10), None).rows, vec![9..10]);
     }
 
     #[test]

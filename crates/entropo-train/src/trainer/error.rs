@@ -24,7 +24,7 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     /// An adapter that cannot be written.
     #[error(transparent)]
-    Adapter(#[from] AdapterError),
+    Adapter(Box<AdapterError>),
     /// A file of reference log-probabilities that cannot be read or written.
     #[error(transparent)]
     Store(Box<StoreError>),
@@ -159,5 +159,11 @@ pub(super) fn at_least_one(name: &'static str, value: usize) -> Result<(), Train
 impl From<StoreError> for TrainError {
     fn from(error: StoreError) -> Self {
         Self::Store(Box::new(error))
+    }
+}
+
+impl From<AdapterError> for TrainError {
+    fn from(error: AdapterError) -> Self {
+        Self::Adapter(Box::new(error))
     }
 }

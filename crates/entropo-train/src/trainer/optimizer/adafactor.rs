@@ -89,7 +89,7 @@ impl Means {
 
 /// Within what burn takes, which stops the process otherwise; a run has refused such values before.
 fn bounded(value: f32) -> f32 {
-    value.max(f32::MIN_POSITIVE).min(f32::MAX) // NaN becomes the smallest
+    if value.is_nan() { f32::MIN_POSITIVE } else { value.clamp(f32::MIN_POSITIVE, f32::MAX) }
 }
 
 /// How a parameter of two or more dimensions is taken for a matrix.
@@ -109,7 +109,7 @@ pub(super) fn update<const D: usize>(
         .with_epsilon_1(bounded(config.epsilon))
         .with_clip_threshold(bounded(config.clip_threshold))
         .with_decay_rate(-f64::from(bounded(config.decay as f32)))
-        .with_weight_decay(config.weight_decay.max(0.0).min(f32::MAX))
+        .with_weight_decay(config.weight_decay.clamp(0.0, f32::MAX))
         .with_relative_step(false)
         .with_scale_parameter(config.scale_parameter)
         .build();

@@ -1,3 +1,14 @@
+//! Going on where a run was, to the last bit.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use entropo_train::trainer::TrainConfig;
+
+use super::{finish, open, runs};
+use crate::support::decoder;
+
 #[test]
 fn a_stopped_run_goes_on_to_the_last_bit() {
     for (config, examples) in runs() {
@@ -73,4 +84,3 @@ fn a_finished_run_has_nothing_left_to_do() {
     let (records, again) = finish(open(), 6);
     assert!(records.is_empty() && again == first);
 }
-
