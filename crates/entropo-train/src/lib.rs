@@ -15,9 +15,10 @@
 //! * [`text`]: tokenizer, chat template, and which tokens the assistant wrote.
 //! * [`generate`]: batched sampling whose result for a request does not depend on the other requests.
 //! * [`data`] and [`logprob`]: batches of sequences, and the log-probabilities of their action tokens.
-//! * [`objective`]: SFT, DPO, KTO and EntroPO as pure functions of sums of log-probabilities (`docs/architecture.md`,
-//!   rule 5; arXiv 2509.12434).
-//! * [`trainer`]: AdamW, schedules, a cached reference, and a state from which a killed run goes on bit for bit.
+//! * [`objective`]: SFT, DPO, KTO, EntroPO and a verifier as pure functions of sums of log-probabilities
+//!   (`docs/architecture.md`, rule 5; arXiv 2509.12434).
+//! * [`trainer`]: optimisers, schedules, a cached reference, evaluations, and a state from which a killed run goes on bit
+//!   for bit.
 //!
 //! # An example
 //!

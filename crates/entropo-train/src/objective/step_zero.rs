@@ -159,7 +159,7 @@ mod tests {
         ] {
             let start = start(entropo);
             assert_eq!(start.warning(), None, "{start:?}");
-            assert_close(start.metrics()["step_zero/loss"], std::f64::consts::LN_2, 0.2);
+            assert_close(start.metrics()["step_zero/loss"], std::f64::consts::LN_2, 0.25);
         }
     }
 

@@ -94,14 +94,15 @@ fn a_bad_step_is_left_out_and_counted() {
 #[test]
 fn a_run_with_bad_steps_goes_on_to_the_last_bit() {
     let examples = demonstrations(2);
-    let whole = run(&sft(), &examples, None, 16);
-    for stop in [3, 8, 11, 14] {
+    let config = TrainConfig { save_every: 1, ..sft() };
+    let whole = run(&config, &examples, None, 16);
+    for stop in 1..16 {
         let folder = tempfile::tempdir().unwrap();
-        let (before, _) = run(&sft(), &examples, Some(folder.path()), stop);
-        let done = open(&broken(), &examples, &sft(), Some(folder.path())).unwrap().done();
-        // A stop within a streak leaves the last good state.
+        let (before, _) = run(&config, &examples, Some(folder.path()), stop);
+        let done = open(&broken(), &examples, &config, Some(folder.path())).unwrap().done();
+        // A stop after a bad step leaves the last good state.
         assert!(done <= stop && whole.0[done..stop].iter().all(|record| record.contains(r#""skipped":true"#)));
-        let (after, end) = run(&sft(), &examples, Some(folder.path()), 16);
+        let (after, end) = run(&config, &examples, Some(folder.path()), 16);
         assert_eq!([&before[..done], &after[..]].concat(), whole.0, "stopped after {stop}");
         assert_eq!(end, whole.1, "stopped after {stop}");
     }

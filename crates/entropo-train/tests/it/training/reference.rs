@@ -5,9 +5,7 @@ use std::fs;
 use burn::tensor::Device;
 use entropo_train::data::{Example, Sequence};
 use entropo_train::objective::{EntropoDpo, Reference};
-use entropo_train::trainer::{
-    ReferenceCache, ReferenceOptions, TrainConfig, TrainError, Training, frozen_sums,
-};
+use entropo_train::trainer::{ReferenceCache, ReferenceOptions, TrainConfig, TrainError, Training, frozen_sums};
 
 use super::{entropo, finish, open, runs};
 use crate::support::{assert_within, decoder, host, ids, pairs};

@@ -4,10 +4,14 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use burn::tensor::Device;
+use entropo_train::decoder::Decoder;
+use entropo_train::objective::{Objective, Sft};
 use entropo_train::trainer::TrainConfig;
+use serde_json::json;
 
-use super::{finish, open, runs};
-use crate::support::decoder;
+use super::{config, finish, open, runs};
+use crate::support::{config_with, decoder, demonstrations};
 
 #[test]
 fn a_stopped_run_goes_on_to_the_last_bit() {
@@ -83,4 +87,28 @@ fn a_finished_run_has_nothing_left_to_do() {
     let (_, first) = finish(open(), 6);
     let (records, again) = finish(open(), 6);
     assert!(records.is_empty() && again == first);
+}
+
+/// An expert that no token was given to has no gradient, and so fewer updates behind it than others.
+#[test]
+fn experts_that_rested_go_on_too() {
+    let shape = config_with(json!({
+        "model_type": "qwen3_moe",
+        "num_experts": 16,
+        "num_experts_per_tok": 1,
+        "moe_intermediate_size": 4,
+        "head_dim": 4,
+    }));
+    let start = Decoder::new(&shape, 1, &Device::default());
+    let config = TrainConfig { batch_size: 1, epochs: 1, ..config(Objective::Sft(Sft::default())) };
+    let examples = demonstrations(8);
+    let whole = finish(open(&start, &examples, &config, None).unwrap(), 8);
+    for stop in [1, 4] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || open(&start, &examples, &config, Some(folder.path())).unwrap();
+        let (before, _) = finish(open(), stop);
+        let (after, bytes) = finish(open(), 8);
+        assert_eq!([before, after].concat(), whole.0, "stopped after {stop}");
+        assert!(bytes == whole.1, "stopped after {stop}");
+    }
 }
