@@ -18,6 +18,7 @@
 //! * [`objective`]: SFT, DPO, KTO and EntroPO as pure functions of sums of log-probabilities (`docs/architecture.md`,
 //!   rule 5; arXiv 2509.12434).
 //! * [`trainer`]: AdamW, schedules, a cached reference, and a state from which a killed run goes on bit for bit.
+//! * [`monitor`]: a run's metrics, TensorBoard files, progress line and report.
 //!
 //! # An example
 //!
@@ -69,6 +70,7 @@ pub mod generate;
 pub mod hub;
 pub mod local_model;
 pub mod logprob;
+pub mod monitor;
 pub mod objective;
 pub mod text;
 pub mod trainer;

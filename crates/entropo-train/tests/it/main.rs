@@ -17,6 +17,8 @@ mod generate;
 #[cfg(test)]
 mod learner;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod text;
