@@ -19,6 +19,7 @@
 //!   (`docs/architecture.md`, rule 5; arXiv 2509.12434).
 //! * [`trainer`]: optimisers, schedules, a cached reference, evaluations, and a state from which a killed run goes on bit
 //!   for bit.
+//! * [`monitor`]: a run's metrics, TensorBoard files, progress line and report.
 //!
 //! # An example
 //!
@@ -70,6 +71,7 @@ pub mod generate;
 pub mod hub;
 pub mod local_model;
 pub mod logprob;
+pub mod monitor;
 pub mod objective;
 pub(crate) mod ops;
 pub mod text;

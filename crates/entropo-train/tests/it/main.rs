@@ -19,6 +19,8 @@ mod gradients;
 #[cfg(test)]
 mod learner;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
 mod optimizers;
 #[cfg(test)]
 mod support;
