@@ -40,6 +40,7 @@ impl Pairs {
                 policy,
                 reference,
                 tokens: sequence.action_tokens(),
+                turns: 1,
             })
             .collect();
         let pairs: Vec<Pair> = sums

@@ -30,7 +30,7 @@ fn step(step: usize, random: &mut ChaCha8Rng) -> Record {
     let spike = if step == 410 { 40.0 } else { 1.0 };
     let margin = 2.4 * learned + 0.5 * noise(random);
     let scalars = [
-        ("loss", if step == 555 { f64::NAN } else { spike.sqrt() * (0.9 - 0.45 * learned + 0.06 * noise(random)) }),
+        ("loss", if step == 555 { f64::NAN } else { f64::sqrt(spike) * (0.9 - 0.45 * learned + 0.06 * noise(random)) }),
         ("grad_norm", spike * (2.5 - 1.2 * learned + 0.5 * noise(random)).abs()),
         ("learning_rate", 1e-5 * rate),
         ("tokens", f64::from(tokens)),
