@@ -131,7 +131,7 @@ fn a_full_disk_leaves_what_was_saved() {
     let (weights, state) = (size("last/model.safetensors"), size("state.safetensors"));
     // The child's own log has to fit, up to the fifth step of the run.
     assert!(weights > 7000 && weights + 2048 < state, "{weights} and {state}");
-    for (limit, refused) in [(weights - 1024, "last"), ((weights + state) / 2, "state.safetensors")] {
+    for (limit, refused) in [(weights - 1024, "model.safetensors"), ((weights + state) / 2, "state.safetensors")] {
         fs::write(folder.path().join("log.jsonl"), "").unwrap();
         // The signal that would end the process is ignored, so that writing fails instead; sizes are in half kilobytes.
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", limit / 512);
