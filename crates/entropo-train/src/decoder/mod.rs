@@ -5,7 +5,7 @@
 //! `[token, vocabulary]` for positions that nothing is asked of.
 //!
 //! All tokens of a batch are rows one after the other, without padding, and a [`Layout`] says which of them see each other.
-//! [`trace`] goes through the blocks forward and backward; the gradients are written out by hand in each layer's file.
+//! `trace` goes through the blocks forward and backward; the gradients are written out by hand in each layer's file.
 
 pub mod attention;
 pub mod block;
