@@ -13,10 +13,10 @@ use memmap2::Mmap;
 
 /// A regular file, mapped for reading.
 #[derive(Debug)]
-pub(super) struct Map(Mmap);
+pub(crate) struct Map(Mmap);
 
 impl Map {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         // Before it is opened: opening a pipe would wait for a writer.
         if !fs::metadata(path)?.is_file() {
             return Err(Error::new(ErrorKind::InvalidInput, "not a regular file"));
@@ -28,7 +28,7 @@ impl Map {
         unsafe { Mmap::map(&file) }.map(Self)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 

@@ -22,6 +22,7 @@ pub use error::{CheckpointError, Problem, Problems};
 #[cfg(feature = "hub")]
 pub(crate) use index::Index;
 pub use index::IndexError;
+pub(crate) use map::Map;
 pub use read::{LoadOptions, Progress, decoder_from_bytes, load, load_with};
 pub(crate) use replace::Staging;
 pub use replace::write_file;

@@ -1,6 +1,7 @@
 //! From recorded tokens to batches on a device.
 
 mod batch;
+mod dataset;
 mod error;
 mod example;
 mod order;
@@ -9,6 +10,7 @@ mod sequence;
 mod source;
 
 pub use batch::Batch;
+pub use dataset::{BadRows, DataConfig, Dataset, DatasetBuilder, Dropped, Kind, Lengths, Question, Report, TooLong};
 pub use error::DataError;
 pub use example::Example;
 pub(crate) use order::batches;

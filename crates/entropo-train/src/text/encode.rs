@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use entropo_core::{ActionSpan, Segment};
+use sha2::{Digest, Sha256};
 
 use super::conversation::Conversation;
 use super::rendered::Rendered;
@@ -98,6 +99,12 @@ impl ChatFormat {
     /// The chat template.
     pub fn template(&self) -> &ChatTemplate {
         &self.template
+    }
+
+    /// A hash of tokenizer and template: what is tokenised by another one is something else.
+    pub fn fingerprint(&self) -> String {
+        let hash = Sha256::new().chain_update(self.tokenizer.fingerprint()).chain_update(self.template.identity());
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Renders and tokenises a conversation and marks what the assistant wrote in it, as [`ChatFormat::render`] finds

@@ -99,6 +99,11 @@ impl ChatTemplate {
         self.variables.get(name)
     }
 
+    /// Everything that decides what it writes but the clock: its source and variables.
+    pub(super) fn identity(&self) -> String {
+        format!("{}\n{:?}", self.source, self.variables)
+    }
+
     /// Whether the template has `{% generation %}` tags, which say what the assistant wrote.
     pub fn marks_generation(&self) -> bool {
         self.jinja.marks_generation()

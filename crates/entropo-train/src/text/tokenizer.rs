@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
 use tokenizers::{PostProcessor, PostProcessorWrapper};
 
 use super::look_alike::LookAlikes;
@@ -18,6 +19,8 @@ pub struct Tokenizer {
     /// All ids, ascending. A file may claim any id, so nothing is allocated by the largest.
     known: Vec<u32>,
     look_alikes: LookAlikes,
+    /// SHA-256 of the file.
+    fingerprint: [u8; 32],
 }
 
 /// What becomes of text that reads exactly like an added token, `<|im_end|>` say.
@@ -115,7 +118,13 @@ impl Tokenizer {
         let mut known: Vec<u32> = inner.get_vocab(true).into_values().collect();
         known.sort_unstable();
         let look_alikes = LookAlikes::new(added.iter().map(|token| (token.text.as_str(), token.special)));
-        Ok(Self { inner, finish, added, known, look_alikes })
+        let fingerprint = Sha256::digest(bytes).into();
+        Ok(Self { inner, finish, added, known, look_alikes, fingerprint })
+    }
+
+    /// SHA-256 of the file's content.
+    pub(super) fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
     }
 
     /// The ids of `text` and nothing else: no token is added in front or behind.

@@ -9,6 +9,8 @@ mod config;
 #[cfg(test)]
 mod data;
 #[cfg(test)]
+mod dataset;
+#[cfg(test)]
 mod decoder;
 #[cfg(test)]
 mod fixtures;

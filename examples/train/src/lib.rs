@@ -1,0 +1,17 @@
+//! Training from one TOML file.
+//!
+//! [`Settings`] are what the file says, every default filled in; [`Plan`] is everything that can be known without the
+//! weights, which is what a dry run shows; [`run`] trains.
+
+pub mod device;
+pub mod estimate;
+pub mod failure;
+pub mod model;
+pub mod plan;
+pub mod run;
+pub mod settings;
+
+pub use failure::Failure;
+pub use plan::Plan;
+pub use run::run;
+pub use settings::Settings;

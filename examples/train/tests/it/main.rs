@@ -1,0 +1,12 @@
+//! The training program: settings, plans, runs.
+
+#[cfg(test)]
+mod command;
+#[cfg(test)]
+mod presets;
+#[cfg(test)]
+mod runs;
+#[cfg(test)]
+mod settings;
+#[cfg(test)]
+mod support;
