@@ -144,6 +144,11 @@ pub fn label(trajectories: &[Trajectory]) -> LabelledData<'_> {
     data
 }
 
+/// Whether a trajectory may be trained on.
+pub(crate) fn admit(trajectory: &Trajectory) -> Result<(), DropReason> {
+    Candidate::admit(trajectory).map(|_| ())
+}
+
 /// A trajectory that may be trained on, and its only context.
 struct Candidate<'a> {
     trajectory: &'a Trajectory,
@@ -171,11 +176,6 @@ impl<'a> Candidate<'a> {
         let end = self.segment.actions.first().map_or(0, |span| span.start);
         self.segment.ids.get(..end).unwrap_or_default()
     }
-
-    fn actions(&self) -> impl Iterator<Item = &'a u32> {
-        let Segment { ids, actions, .. } = self.segment;
-        actions.iter().flat_map(|span| ids.get(span.start..span.end).unwrap_or_default())
-    }
 }
 
 impl PreferencePair<'_> {
@@ -199,7 +199,7 @@ fn possible_pairs<'a>(candidates: &[Candidate<'a>], dropped: &mut DropReport) ->
     let mut pairs = Vec::new();
     for chosen in &solved {
         for rejected in failed.iter().filter(|rejected| rejected.prompt() == chosen.prompt()) {
-            if chosen.actions().eq(rejected.actions()) {
+            if chosen.segment.action_ids().eq(rejected.segment.action_ids()) {
                 dropped.add(DropReason::EqualActions, 1);
             } else {
                 pairs.push(PreferencePair { chosen: chosen.trajectory, rejected: rejected.trajectory });
