@@ -11,6 +11,8 @@
 //! Pairs are drawn by a shuffle that depends on the seed, the task's name and its trajectories only: neither the order
 //! in which rollouts happened to finish nor the presence of other tasks changes them.
 //!
+//! [`TrajectoryIndex`] draws the same pairs out of a file that is larger than memory, one task at a time.
+//!
 //! ```
 //! use entropo_core::preference::{PreferenceRules, build_pairs};
 //! use entropo_core::{ExitReason, RolloutId, Trajectory};
@@ -30,6 +32,7 @@
 //! ```
 
 mod report;
+mod stream;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -39,6 +42,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 pub use self::report::{DropReason, DropReport};
+pub use self::stream::{StreamError, TrajectoryIndex};
 use crate::{Segment, Trajectory};
 
 /// How pairs are drawn.
