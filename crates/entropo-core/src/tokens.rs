@@ -106,6 +106,11 @@ impl TokenTrace {
         &self.segments
     }
 
+    /// The contexts, taken out of the trace.
+    pub fn into_segments(self) -> Vec<Segment> {
+        self.segments
+    }
+
     /// Whether nothing was recorded.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
@@ -187,6 +192,11 @@ impl Segment {
             }
         }
         mask
+    }
+
+    /// The ids of the actions, in order.
+    pub fn action_ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.actions.iter().flat_map(|span| self.ids.get(span.start..span.end).unwrap_or_default()).copied()
     }
 
     /// How many tokens are actions.

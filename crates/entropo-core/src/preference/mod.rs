@@ -11,6 +11,8 @@
 //! Pairs are drawn by a shuffle that depends on the seed, the task's name and its trajectories only: neither the order
 //! in which rollouts happened to finish nor the presence of other tasks changes them.
 //!
+//! [`TrajectoryIndex`] draws the same pairs out of a file that is larger than memory, one task at a time.
+//!
 //! ```
 //! use entropo_core::preference::{PreferenceRules, build_pairs};
 //! use entropo_core::{ExitReason, RolloutId, Trajectory};
@@ -30,6 +32,7 @@
 //! ```
 
 mod report;
+mod stream;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -39,6 +42,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 pub use self::report::{DropReason, DropReport};
+pub use self::stream::{StreamError, TrajectoryIndex};
 use crate::{Segment, Trajectory};
 
 /// How pairs are drawn.
@@ -144,6 +148,11 @@ pub fn label(trajectories: &[Trajectory]) -> LabelledData<'_> {
     data
 }
 
+/// Whether a trajectory may be trained on.
+pub(crate) fn admit(trajectory: &Trajectory) -> Result<(), DropReason> {
+    Candidate::admit(trajectory).map(|_| ())
+}
+
 /// A trajectory that may be trained on, and its only context.
 struct Candidate<'a> {
     trajectory: &'a Trajectory,
@@ -171,11 +180,6 @@ impl<'a> Candidate<'a> {
         let end = self.segment.actions.first().map_or(0, |span| span.start);
         self.segment.ids.get(..end).unwrap_or_default()
     }
-
-    fn actions(&self) -> impl Iterator<Item = &'a u32> {
-        let Segment { ids, actions, .. } = self.segment;
-        actions.iter().flat_map(|span| ids.get(span.start..span.end).unwrap_or_default())
-    }
 }
 
 impl PreferencePair<'_> {
@@ -199,7 +203,7 @@ fn possible_pairs<'a>(candidates: &[Candidate<'a>], dropped: &mut DropReport) ->
     let mut pairs = Vec::new();
     for chosen in &solved {
         for rejected in failed.iter().filter(|rejected| rejected.prompt() == chosen.prompt()) {
-            if chosen.actions().eq(rejected.actions()) {
+            if chosen.segment.action_ids().eq(rejected.segment.action_ids()) {
                 dropped.add(DropReason::EqualActions, 1);
             } else {
                 pairs.push(PreferencePair { chosen: chosen.trajectory, rejected: rejected.trajectory });
