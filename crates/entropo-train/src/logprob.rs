@@ -32,15 +32,16 @@ pub struct Scored<'a> {
     decoder: &'a Decoder,
     batch: &'a Batch,
     trace: Trace<'a>,
-    /// `[action, hidden]`: the final hidden states that predict actions.
+    /// `[action, hidden]`: the final hidden states that predict actions, in the head's precision.
     hidden: Tensor<2>,
     statistics: Statistics,
     kept: Kept,
 }
 
-/// Scores of a batch's actions; logits are multiplied by `scale` for [`Scores::scaled`].
-pub fn score(decoder: &Decoder, batch: &Batch, scale: f64) -> Scores {
-    let hidden = decoder.forward(batch.ids.clone(), &batch.layout).select(0, batch.rows.clone());
+/// Scores of a batch's actions; logits are multiplied by `scale` for [`Scores::scaled`], and `compute` is as in [`Keep`].
+pub fn score(decoder: &Decoder, batch: &Batch, scale: f64, compute: Option<DType>) -> Scores {
+    let hidden = decoder.forward(batch.ids.clone(), &batch.layout, compute);
+    let hidden = decoder.for_head(hidden.select(0, batch.rows.clone()));
     let (statistics, _) =
         decoder.vocabulary(hidden.dtype()).statistics(&decoder.widened(&hidden), &batch.targets, scale, false);
     statistics.into()
@@ -48,7 +49,7 @@ pub fn score(decoder: &Decoder, batch: &Batch, scale: f64) -> Scores {
 
 /// Natural log-probabilities of the actions of each sequence: `[sequence][action]`.
 pub fn logprobs(decoder: &Decoder, batch: &Batch) -> Vec<Vec<f32>> {
-    batch.by_sequence(&score(decoder, batch, 1.0).logprobs)
+    batch.by_sequence(&score(decoder, batch, 1.0, None).logprobs)
 }
 
 /// Gradients of `sum_i weights_i sums_i`, where `sums` are the summed log-probabilities of the sequences' actions and
@@ -63,7 +64,7 @@ impl<'a> Scored<'a> {
     /// Scores, keeping what [`backward`](Self::backward) needs.
     pub fn new(decoder: &'a Decoder, batch: &'a Batch, keep: Keep) -> Self {
         let trace = decoder.trace(batch.ids.clone(), &batch.layout, keep);
-        let hidden = trace.hidden.clone().select(0, batch.rows.clone());
+        let hidden = decoder.for_head(trace.hidden.clone().select(0, batch.rows.clone()));
         let vocabulary = decoder.vocabulary(hidden.dtype());
         let (statistics, kept) = vocabulary.statistics(&decoder.widened(&hidden), &batch.targets, 1.0, true);
         Self { decoder, batch, trace, hidden, statistics, kept }
@@ -95,7 +96,7 @@ impl<'a> Scored<'a> {
         if let Some((lora, of_b)) = lora.zip(into.extra) {
             gradients.update(&lora.b, |_| of_b);
         }
-        let of_rows = decoder.widened_backward(&hidden, of_rows, gradients);
+        let of_rows = decoder.widened_backward(&hidden, of_rows, gradients).cast(trace.hidden.dtype());
         drop(hidden);
         let of_hidden = trace.hidden.zeros_like().select_assign(0, batch.rows.clone(), of_rows, IndexingUpdateOp::Add);
         decoder.backward(trace, of_hidden, gradients);
@@ -115,6 +116,12 @@ impl Decoder {
             Some(head) => (&head.weight, head.lora.as_ref()),
             None => (self.embedding(), None),
         }
+    }
+
+    /// Hidden states in the precision that the head computes in: f32 if they or its weights are.
+    fn for_head(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let stored = self.output().0.val().dtype();
+        if stored == DType::F32 { hidden.cast(DType::F32) } else { hidden }
     }
 
     /// What turns [`widened`](Self::widened) hidden states into logits.

@@ -101,7 +101,7 @@ impl Decoder {
         self.model.embed_tokens.weight.device()
     }
 
-    /// The weights' precision, in which most of the computation runs.
+    /// The embedding's precision, in which most of the computation runs unless it is told another.
     pub fn dtype(&self) -> DType {
         self.model.embed_tokens.weight.val().dtype()
     }
@@ -110,7 +110,7 @@ impl Decoder {
     pub fn hidden(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, tokens] = ids.dims();
         let layout = Layout::of_lengths(&vec![tokens; batch]);
-        let hidden = self.forward(ids.reshape([batch * tokens]), &layout);
+        let hidden = self.forward(ids.reshape([batch * tokens]), &layout, None);
         hidden.reshape([batch, tokens, self.config.hidden_size])
     }
 

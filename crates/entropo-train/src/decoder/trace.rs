@@ -17,7 +17,7 @@ pub struct Keep {
     /// Whether only the input of each block is kept, and what happens inside is computed again in the backward pass:
     /// memory for one block instead of all, for a third more work.
     pub inputs_only: bool,
-    /// The precision of everything between the embedding and the head, if it is another than the weights'.
+    /// The precision of everything between the embedding and the head, if it is another than the embedding's.
     pub compute: Option<DType>,
 }
 
@@ -35,10 +35,11 @@ pub struct Trace<'a> {
 }
 
 impl Decoder {
-    /// Final hidden states after the last norm: `ids` `[token]` to `[token, hidden]`.
-    pub fn forward(&self, ids: Tensor<1, Int>, layout: &Layout) -> Tensor<2> {
-        let positions = self.positions(layout, self.dtype(), &ids.device());
-        let x = self.embed(ids, None);
+    /// Final hidden states after the last norm: `ids` `[token]` to `[token, hidden]`; `compute` as in [`Keep`].
+    pub fn forward(&self, ids: Tensor<1, Int>, layout: &Layout, compute: Option<DType>) -> Tensor<2> {
+        let device = ids.device();
+        let x = self.embed(ids, compute);
+        let positions = self.positions(layout, x.dtype(), &device);
         let blocks = self.model.layers.iter().zip(&positions);
         let x = blocks.fold(x, |x, (block, positions)| block.forward(&x, positions).0);
         self.model.norm.forward(&x)

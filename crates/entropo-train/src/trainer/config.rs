@@ -1,5 +1,6 @@
 //! How to train.
 
+use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 
 use super::error::{TrainError, at_least_one, setting};
@@ -45,7 +46,7 @@ pub struct TrainConfig {
     /// Whether what happens inside a block is computed again in the backward pass instead of being kept: memory for one
     /// block instead of all, for a third more work. Default true.
     pub checkpointing: bool,
-    /// In which precision is computed. Default f32.
+    /// In which precision blocks compute, in training, evaluations and the reference alike. Default f32.
     pub precision: Precision,
 }
 
@@ -74,7 +75,13 @@ pub enum Goal {
     Higher,
 }
 
-/// In which precision is computed. Weights that learn are in f32 in any case, and so are losses and moments.
+/// In which precision blocks compute: everything between the embedding and the head.
+///
+/// The rest does not follow it. Weights are kept and updated as they were loaded, in f32 unless
+/// [`LoadOptions::dtype`](crate::checkpoint::LoadOptions::dtype) says otherwise, and an adapter's always in f32, its
+/// products included. The head computes in f32 if its weights or the blocks' results are f32: log-probabilities are
+/// differences of large logits, and a preference is the difference of two sums of them. Norms, softmax, gradients, their
+/// norm, moments and losses are f32 or f64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -82,8 +89,19 @@ pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// 16 bits with f32's range.
+    /// 16 bits with f32's range: half the memory for what is kept of a pass, and the GPU's fast products. A weight is
+    /// rounded when it is used and its rounded copy dropped at once. The CPU has no products for it and is slower with it.
     Bf16,
+}
+
+impl Precision {
+    /// The type that blocks compute in.
+    pub(super) fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
 }
 
 impl Default for TrainConfig {
@@ -165,13 +183,7 @@ impl TrainConfig {
             let value = self.batch_size as f64;
             setting("batch_size", value, value >= 2.0, "at least 2: the objective compares examples of a batch")?;
         }
-        match self.precision {
-            Precision::F32 => Ok(()),
-            Precision::Bf16 => {
-                let value = "bf16".to_owned();
-                Err(TrainError::Setting { name: "precision", value, expected: "f32" })
-            }
-        }
+        Ok(())
     }
 
     /// Updates of a run over so many examples.
@@ -182,7 +194,7 @@ impl TrainConfig {
 
     /// What is kept of a forward pass.
     pub(super) fn keep(&self) -> Keep {
-        Keep { inputs_only: self.checkpointing, compute: None }
+        Keep { inputs_only: self.checkpointing, compute: Some(self.precision.dtype()) }
     }
 }
 

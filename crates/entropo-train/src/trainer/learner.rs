@@ -10,15 +10,14 @@ use burn::tensor::Device;
 
 use super::error::TrainError;
 use super::optimizer::{Optimizer, OptimizerConfig, States, finite_norm};
+use super::parts::parts;
+use super::sums::{Asked, sums};
 use crate::data::{Batch, Sequence};
 use crate::decoder::lora::Pass;
 use crate::decoder::trace::Keep;
 use crate::decoder::{Decoder, Gradients};
 use crate::logprob::{Scored, Scores, score};
 use crate::objective::Metrics;
-
-/// Tokens that a sequence may have to count for one of a micro-batch; a longer one counts for several.
-pub const MICRO_TOKENS: usize = 512;
 
 /// A decoder that is being trained.
 pub struct Learner {
@@ -112,7 +111,7 @@ impl Gathered {
 
 impl Learner {
     /// Trains `decoder`. `micro_batch` is how many sequences of up to
-    /// [`MICRO_TOKENS`] tokens, or as many tokens in fewer longer ones, are
+    /// [`MICRO_TOKENS`](super::MICRO_TOKENS) tokens, or as many tokens in fewer longer ones, are
     /// differentiated at a time. The result does not depend on it but for
     /// rounding, unless an adapter has dropout: each part then has its own masks.
     pub fn new(decoder: Decoder, config: &OptimizerConfig, device: &Device, micro_batch: usize) -> Self {
@@ -128,7 +127,7 @@ impl Learner {
         Self { seed, ..self }
     }
 
-    /// The same with another choice of what is kept of a forward pass.
+    /// The same with another choice of what is kept of a forward pass, and of the precision that is computed in.
     pub fn with_keep(self, keep: Keep) -> Self {
         Self { keep, ..self }
     }
@@ -152,7 +151,8 @@ impl Learner {
 
     /// Summed log-probabilities of the sequences' action tokens, `[sequence]`, without gradients.
     pub fn log_probs(&self, sequences: &[&Sequence]) -> Vec<f64> {
-        frozen_sums(&self.decoder, sequences, self.micro_batch)
+        let asked = Asked { micro_batch: self.micro_batch, scale: 1.0, compute: self.keep.compute };
+        sums(&self.decoder, sequences, asked)
     }
 
     /// One update.
@@ -210,7 +210,7 @@ impl Learner {
                     None => later.push((index, first, part)),
                 }
             } else {
-                gathered.add(&batch, &score(&decoder, &batch, 1.0));
+                gathered.add(&batch, &score(&decoder, &batch, 1.0, self.keep.compute));
                 later.push((index, first, part));
             }
         }
@@ -243,63 +243,10 @@ impl Learner {
     }
 }
 
-/// Summed log-probabilities under a decoder without gradients, `[sequence]`; `micro_batch` as in [`Learner::new`].
-pub fn frozen_sums(decoder: &Decoder, sequences: &[&Sequence], micro_batch: usize) -> Vec<f64> {
-    let parts = parts(sequences, micro_batch, 1).into_iter();
-    let sums = parts.flat_map(|part| {
-        let batch = Batch::new(part, &decoder.device());
-        batch.sums(&score(decoder, &batch, 1.0).logprobs)
-    });
-    sums.collect()
-}
-
-/// Cuts a batch into parts of at most `micro_batch` sequences and `micro_batch * MICRO_TOKENS` tokens, or of one group of
-/// sequences that belong together if that is more.
-fn parts<'a, 'b>(sequences: &'a [&'b Sequence], micro_batch: usize, together: usize) -> Vec<&'a [&'b Sequence]> {
-    let (micro_batch, together) = (micro_batch.max(1), together.max(1));
-    let mut parts = Vec::new();
-    let mut rest = sequences;
-    while !rest.is_empty() {
-        let (mut count, mut tokens) = (0, 0);
-        for group in rest.chunks(together) {
-            tokens += group.iter().map(|sequence| sequence.ids().len()).sum::<usize>();
-            if count > 0 && (count + group.len() > micro_batch || tokens > micro_batch * MICRO_TOKENS) {
-                break;
-            }
-            count += group.len();
-        }
-        let (part, left) = rest.split_at(count.min(rest.len()));
-        parts.push(part);
-        rest = left;
-    }
-    parts
-}
-
 fn checked(judgement: Judgement) -> Result<Judgement, TrainError> {
     if judgement.loss.is_finite() {
         Ok(judgement)
     } else {
         Err(TrainError::NotFinite { what: "loss", value: judgement.loss })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_sequences_make_smaller_parts() {
-        let of_length = |tokens: usize| Sequence::new("x", vec![0; tokens], vec![true; tokens]).unwrap();
-        let sequences = [10, 500, 512, 1024, 1025, 4000].map(of_length);
-        let lengths = |micro_batch: usize| -> Vec<usize> {
-            parts(&sequences.iter().collect::<Vec<_>>(), micro_batch, 1).iter().map(|part| part.len()).collect()
-        };
-        assert_eq!(lengths(1), [1, 1, 1, 1, 1, 1]);
-        assert_eq!(lengths(4), [4, 1, 1]);
-        assert_eq!(lengths(64), [6]);
-        assert!(parts(&[], 4, 1).is_empty());
-        let pairs =
-            parts(&sequences.iter().collect::<Vec<_>>(), 1, 2).iter().map(|part| part.len()).collect::<Vec<_>>();
-        assert_eq!(pairs, [2, 2, 2]);
     }
 }

@@ -152,7 +152,7 @@ fn the_number_of_threads_changes_nothing() {
     let decoder = Decoder::new(&config, 5, &Device::default());
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| (score(&decoder, &batch, 0.7), by_hand(&decoder, &batch, &weights(4), Keep::default())))
+        pool.install(|| (score(&decoder, &batch, 0.7, None), by_hand(&decoder, &batch, &weights(4), Keep::default())))
     };
     let alone = on(1);
     assert!(on(2) == alone);
@@ -166,7 +166,7 @@ fn scores_are_of_the_whole_distribution() {
     let sequence = &sequences[1];
     let device = Device::default();
     let logits = host(decoder.logits(ids(&[sequence.ids().to_vec()], &device)));
-    let scores = score(&decoder, &Batch::new(&[sequence], &device), 0.6);
+    let scores = score(&decoder, &Batch::new(&[sequence], &device), 0.6, None);
     let mut hits = 0;
     for (index, at) in sequence.action_positions().enumerate() {
         let row: Vec<f64> = logits[(at - 1) * 40..at * 40].iter().map(|&logit| logit.into()).collect();

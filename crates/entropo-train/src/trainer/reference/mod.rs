@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 use super::config::Precision;
 use super::error::TrainError;
 use super::fingerprint::{hex, model_key};
-use super::learner::{MICRO_TOKENS, frozen_sums};
+use super::parts::MICRO_TOKENS;
+use super::sums::{Asked, sums};
 use super::survey::sequences_key;
-use crate::data::{Batch, Example, Sequence, Source};
+use crate::data::{Example, Sequence, Source};
 use crate::decoder::Decoder;
-use crate::logprob::score;
 use burn::module::Module;
 use file::File;
 
@@ -40,7 +40,7 @@ pub struct ReferenceOptions<'a> {
     ///
     /// [`Objective::reference_scale`]: crate::objective::Objective::reference_scale
     pub scale: f64,
-    /// Default f32.
+    /// In which precision blocks compute; that of what it is compared with. Default f32.
     pub precision: Precision,
     /// Where sums are kept, and looked for first. Default: nowhere.
     pub file: Option<PathBuf>,
@@ -88,7 +88,8 @@ impl ReferenceCache {
         key: String,
         options: ReferenceOptions<'_>,
     ) -> Result<Self, TrainError> {
-        let ReferenceOptions { micro_batch, scale, precision: _, file, mut progress } = options;
+        let ReferenceOptions { micro_batch, scale, precision, file, mut progress } = options;
+        let asked = Asked { micro_batch, scale, compute: Some(precision.dtype()) };
         let mut sums = vec![Vec::new(); source.len()];
         let mut file = file.map(|path| File::open(&path, &key, &mut sums)).transpose()?;
         let mut done = sums.iter().filter(|sums| !sums.is_empty()).count();
@@ -98,7 +99,7 @@ impl ReferenceCache {
             if missing.is_empty() {
                 continue;
             }
-            let found = compute(reference, source, &missing, micro_batch, scale)?;
+            let found = compute(reference, source, &missing, asked)?;
             if let Some(file) = &mut file {
                 file.append(&missing, &found)?;
             }
@@ -133,22 +134,8 @@ impl ReferenceCache {
 
 /// What a cache was made from.
 pub(super) fn cache_key(model: &str, sequences: &str, scale: f64, precision: Precision) -> String {
-    let what = format!("reference 2\n{model}\n{sequences}\n{:016x}\n{precision:?}", scale.to_bits());
+    let what = format!("reference 3\n{model}\n{sequences}\n{:016x}\n{precision:?}", scale.to_bits());
     hex(Sha256::digest(what))
-}
-
-/// Summed log-probabilities of the sequences' actions under a decoder whose logits are multiplied by `scale`.
-pub(super) fn sums_at(decoder: &Decoder, sequences: &[&Sequence], micro_batch: usize, scale: f64) -> Vec<f64> {
-    if scale == 1.0 {
-        return frozen_sums(decoder, sequences, micro_batch);
-    }
-    let alone = sequences.iter().any(|sequence| sequence.ids().len() > MICRO_TOKENS);
-    let parts = sequences.chunks(if alone { 1 } else { micro_batch.max(1) });
-    let sums = parts.flat_map(|part| {
-        let batch = Batch::new(part, &decoder.device());
-        batch.sums(&score(decoder, &batch, scale).scaled)
-    });
-    sums.collect()
 }
 
 /// All examples, those of similar length together, a few micro-batches at a time. The cuts depend on lengths and
@@ -175,12 +162,11 @@ fn compute(
     reference: &Decoder,
     source: &dyn Source,
     indices: &[usize],
-    micro_batch: usize,
-    scale: f64,
+    asked: Asked,
 ) -> Result<Vec<Vec<f64>>, TrainError> {
     let examples = indices.iter().map(|&index| source.get(index)).collect::<Result<Vec<_>, _>>()?;
     let sequences: Vec<&Sequence> = examples.iter().flat_map(|example| example.sequences()).collect();
-    let sums = sums_at(reference, &sequences, micro_batch, scale);
+    let sums = sums(reference, &sequences, asked);
     if let Some((sequence, value)) = sequences.iter().zip(&sums).find(|(_, sum)| !sum.is_finite()) {
         return Err(TrainError::Reference { id: sequence.id().to_owned(), value: *value });
     }

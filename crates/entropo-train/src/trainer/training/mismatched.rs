@@ -2,7 +2,7 @@
 
 use super::super::learner::Learner;
 use super::super::loss::Extent;
-use super::super::reference::sums_at;
+use super::super::sums::{Asked, sums};
 use crate::data::Sequence;
 use crate::decoder::Decoder;
 use crate::objective::SequenceLogProbs;
@@ -10,9 +10,8 @@ use crate::objective::SequenceLogProbs;
 /// How they are judged.
 pub(super) struct Mismatched<'a> {
     pub(super) reference: &'a Decoder,
-    pub(super) micro_batch: usize,
-    /// What the reference's logits are multiplied with.
-    pub(super) scale: f64,
+    /// How the reference is asked.
+    pub(super) asked: Asked,
 }
 
 impl Mismatched<'_> {
@@ -29,8 +28,9 @@ impl Mismatched<'_> {
             .collect();
         let mixed: Vec<&Sequence> = mixed.iter().collect();
         let policy = learner.log_probs(&mixed);
-        let reference = sums_at(self.reference, &mixed, self.micro_batch, self.scale);
+        let reference = sums(self.reference, &mixed, self.asked);
         let sums = policy.into_iter().zip(reference);
-        mixed.iter().zip(sums).map(|(mixed, (policy, sum))| Extent::of(mixed).with(policy, sum / self.scale)).collect()
+        let scale = self.asked.scale;
+        mixed.iter().zip(sums).map(|(mixed, (policy, sum))| Extent::of(mixed).with(policy, sum / scale)).collect()
     }
 }

@@ -22,6 +22,7 @@ use super::progress::Progress;
 use super::record::StepRecord;
 use super::reference::ReferenceCache;
 use super::state;
+use super::sums::Asked;
 use crate::data::{Example, Sequence, batches};
 use crate::decoder::Decoder;
 use crate::objective::{Objective, StepZero};
@@ -232,7 +233,8 @@ impl<'a> Training<'a> {
     /// `None` where the objective does not ask for it.
     fn mismatched(&self) -> Option<Mismatched<'_>> {
         let (micro_batch, scale) = (self.config.micro_batch, self.loss.objective.reference_scale());
-        self.reference.as_ref().map(|reference| Mismatched { reference, micro_batch, scale })
+        let asked = Asked { micro_batch, scale, compute: self.config.keep().compute };
+        self.reference.as_ref().map(|reference| Mismatched { reference, asked })
     }
 
     fn taken(&mut self, record: &mut StepRecord, objective: &Objective, examples: usize, outcome: StepOutcome) {
