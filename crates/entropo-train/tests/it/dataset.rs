@@ -11,9 +11,10 @@ use tempfile::TempDir;
 
 /// ChatML, with the tokenizer of the reference data.
 fn chat() -> ChatFormat {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/templates/chatml.json");
-    let file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let tokenizer = Tokenizer::from_bytes(file["tokenizer"].as_str().unwrap().as_bytes(), "chatml").unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let file: Value = serde_json::from_slice(&fs::read(fixtures.join("templates/chatml.json")).unwrap()).unwrap();
+    let checkpoint = fixtures.join(file["tokenizer"].as_str().unwrap());
+    let tokenizer = Tokenizer::from_file(checkpoint.join("tokenizer.json")).unwrap();
     let template = file["template_without_generation"].as_str().unwrap();
     ChatFormat::new(tokenizer, ChatTemplate::new(template, [("eos_token", "<|im_end|>")]).unwrap())
 }
@@ -84,8 +85,8 @@ fn every_assistant_turn_is_learned_and_nothing_else() {
         say("assistant", "Done."),
     ]})];
     let dataset = files.read(Kind::Demonstrations, &rows);
-    let [Example::Demonstration(sequence)] = examples(&dataset).try_into().unwrap() else { panic!("no demonstration") };
-    assert_eq!(files.learned(&sequence), ["Look.<|im_end|>", "Done.<|im_end|>"]);
+    let [Example::Demonstration(sequence)] = &examples(&dataset)[..] else { panic!("no demonstration") };
+    assert_eq!(files.learned(sequence), ["Look.<|im_end|>", "Done.<|im_end|>"]);
     assert_eq!(dataset.report().action_tokens as usize, sequence.action_tokens());
 }
 
@@ -110,11 +111,11 @@ fn both_sides_of_a_pair_share_their_prompt() {
         "rejected": [say("assistant", "No.")],
     })];
     let dataset = files.read(Kind::Pairs, &rows);
-    let [Example::Preference { chosen, rejected }] = examples(&dataset).try_into().unwrap() else { panic!("no pair") };
-    let learned = files.learned(&chosen);
+    let [Example::Preference { chosen, rejected }] = &examples(&dataset)[..] else { panic!("no pair") };
+    let learned = files.learned(chosen);
     assert_eq!((learned.len(), learned[1].as_str()), (2, "Done.<|im_end|>"));
     assert!(learned[0].contains("cat a.py"), "{learned:?}");
-    assert_eq!(files.learned(&rejected), ["No.<|im_end|>"]);
+    assert_eq!(files.learned(rejected), ["No.<|im_end|>"]);
     let prompt = chosen.action_positions().next().unwrap();
     assert_eq!(chosen.ids()[..prompt], rejected.ids()[..prompt]);
     // The same rows as labels: TRL's unpairing.
@@ -130,7 +131,7 @@ fn recorded_tokens_are_taken_as_they_are() {
     let files = Files::new();
     let path = files.write("rows.jsonl", &[tokens(&[5, 6, 7, 8, 9], &[[1, 2], [3, 5]]), tokens(&[5, 6, 7], &[[2, 3]])]);
     let dataset = Dataset::of([path], Kind::Demonstrations).open(&files.cache()).unwrap();
-    let [Example::Demonstration(first), _] = examples(&dataset).try_into().unwrap() else { panic!("no two") };
+    let [Example::Demonstration(first), _] = &examples(&dataset)[..] else { panic!("no two") };
     assert_eq!(first.ids(), [5, 6, 7, 8, 9]);
     assert_eq!(first.action_positions().collect::<Vec<_>>(), [1, 3, 4]);
     assert_eq!((dataset.tokens(0), dataset.tokens(1), dataset.tokens(2)), (5, 3, 0));

@@ -8,6 +8,10 @@ fn train(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_train")).args(arguments).output().unwrap()
 }
 
+fn export(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_export")).args(arguments).output().unwrap()
+}
+
 fn words(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -53,4 +57,49 @@ fn what_is_wrong_is_said_in_one_line_without_a_trace() {
         let said = words(&output.stderr);
         assert!(!output.status.success() && said.contains(word) && !said.contains("panicked"), "{said}");
     }
+}
+
+#[test]
+fn an_adapter_is_merged_into_its_base() {
+    let place = Place::new();
+    let settings = place.file("");
+    let run = train(&[settings.to_str().unwrap(), "--set", "lora.rank=2"]);
+    assert!(run.status.success(), "{}", words(&run.stderr));
+    let [model, last, merged] = ["model", "run/last", "merged"].map(|name| place.path(name));
+    let [model, last, merged] = [&model, &last, &merged].map(|path| path.to_str().unwrap());
+    let merge = Command::new(env!("CARGO_BIN_EXE_merge"))
+        .args(["--base", model, "--adapter", last, "--to", merged])
+        .output()
+        .unwrap();
+    assert!(merge.status.success(), "{}", words(&merge.stderr));
+    // The next stage starts from there.
+    let next = train(&[
+        settings.to_str().unwrap(),
+        "--set",
+        &format!("model={merged}"),
+        "--set",
+        &format!("output={}", place.path("next").display()),
+    ]);
+    assert!(next.status.success(), "{}", words(&next.stderr));
+}
+
+#[test]
+fn rows_go_to_other_trainers_whole_or_not_at_all() {
+    let place = Place::new();
+    let row = r#"{"prompt":[{"role":"user","content":"Hi"}],"chosen":[{"role":"assistant","content":"Yes"}],"rejected":[{"role":"assistant","content":"No"}]}"#;
+    let rows = place.path("words.jsonl");
+    std::fs::write(&rows, format!("{row}\n{row}\n")).unwrap();
+    let to = place.path("out.jsonl");
+    let arguments = |format, rows: &std::path::Path| {
+        ["--format", format, "--to", to.to_str().unwrap(), rows.to_str().unwrap()].map(str::to_owned)
+    };
+    let go = |format, rows: &std::path::Path| export(&arguments(format, rows).each_ref().map(String::as_str));
+    let refused = go("trl", &place.path("pairs.jsonl"));
+    assert!(!refused.status.success() && !to.exists(), "{}", words(&refused.stdout));
+    assert!(words(&refused.stderr).contains("pairs.jsonl, line 1"), "{}", words(&refused.stderr));
+    let written = go("llama-factory", &rows);
+    assert!(words(&written.stdout).contains("dataset_info.json"), "{}", words(&written.stderr));
+    assert!(crate::support::text(&to).lines().all(|line| line.contains("conversations")));
+    let again = go("trl", &rows);
+    assert!(!again.status.success() && words(&again.stderr).contains("there already"), "{}", words(&again.stderr));
 }
