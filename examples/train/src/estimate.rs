@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use entropo_train::burn::tensor::{Device, Distribution, Tensor};
 use entropo_train::data::{Batch, DataError, Dataset, Example, Sequence, Source};
-use entropo_train::decoder::{DecoderConfig, FeedForward};
+use entropo_train::decoder::DecoderConfig;
+use entropo_train::decoder::config::FeedForward;
 use entropo_train::trainer::{MICRO_TOKENS, OptimizerConfig, Precision, TrainConfig};
 
 use crate::failure::Failure;

@@ -55,7 +55,8 @@ fn go(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{}", Estimate::new(&plan, &device)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let ended = run(&plan, &device, &stop_on_interrupt()?, Output::default())?;
+    let stop = stop_on_interrupt()?;
+    let ended = run(&plan, &device, &stop, Output::default())?;
     for warning in &ended.warnings {
         eprintln!("warning: {warning}");
     }

@@ -94,7 +94,7 @@ fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 /// What is wrong, and where.
 fn place(path: &Path, line: u64, error: &dyn Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
+    let sources = std::iter::successors(error.source(), |error| (*error).source());
     let start = format!("{}, line {line}: {error}", path.display());
     sources.fold(start, |words, source| format!("{words}: {source}"))
 }
