@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Seek, SeekFrom};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{DropReport, PreferencePair, PreferenceRules, build_pairs};
 use crate::format::{ROW_BYTES, scan};
@@ -142,7 +143,8 @@ impl<R: BufRead + Seek> TrajectoryIndex<R> {
         }
         let header = match serde_json::from_slice::<Header>(text) {
             Ok(header) => header,
-            Err(error) if piece.end.is_none() && error.is_eof() => {
+            // whole JSON that is no trajectory is no accident
+            Err(_) if piece.end.is_none() && serde_json::from_slice::<IgnoredAny>(text).is_err() => {
                 self.torn_bytes = piece.bytes;
                 return Ok(());
             }
