@@ -361,3 +361,20 @@ fn a_format_that_is_named_is_the_only_one_that_is_read() {
     let formats: Vec<Format> = serde_json::from_value(names.clone()).unwrap();
     assert_eq!(serde_json::to_value(formats).unwrap(), names);
 }
+
+#[test]
+fn every_row_of_the_documentation_is_read() {
+    let page = include_str!("../../../../docs/training-data.md");
+    let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let rows: Vec<Value> = blocks.flat_map(str::lines).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<RecordKind> = rows.into_iter().map(|row| read(row).record.kind()).collect();
+    use RecordKind::{Demonstration, Labelled, Preference};
+    let expected = [
+        [Demonstration, Labelled],
+        [Labelled, Preference],
+        [Preference, Labelled],
+        [Demonstration, Demonstration],
+        [Demonstration, Demonstration],
+    ];
+    assert_eq!(kinds, [expected.as_flattened(), &[Preference]].concat());
+}

@@ -70,6 +70,23 @@ impl Gradients {
         self.found.register(param.id, change(known));
     }
 
+    /// Adds those of a replica of the decoder, from whichever device.
+    pub(crate) fn absorb(&mut self, other: Self, decoder: &Decoder) {
+        struct Sum<'a>(&'a mut Gradients, GradientsParams);
+        impl ModuleVisitor for Sum<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(gradient) = self.1.remove::<D>(param.id) {
+                    let gradient = gradient.to_device(&param.val().device());
+                    self.0.update(param, |known| match known {
+                        Some(known) => known + gradient,
+                        None => gradient,
+                    });
+                }
+            }
+        }
+        decoder.visit(&mut Sum(self, other.found));
+    }
+
     /// By the parameters' names in a checkpoint, in f32; those of parameters that learn but had no part in it are absent.
     pub fn by_name(&self, decoder: &Decoder) -> BTreeMap<String, TensorData> {
         struct Names<'a>(Place, &'a GradientsParams, BTreeMap<String, TensorData>);

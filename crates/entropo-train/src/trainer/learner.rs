@@ -5,18 +5,21 @@
 //! same gradient as the whole. Where the weights of a part are known from the part alone, it is differentiated at once;
 //! otherwise log-probabilities are computed twice. An adapter's dropout is the same in both passes over a part.
 
+use std::sync::{Mutex, PoisonError};
+
 use burn::module::Module;
 use burn::tensor::Device;
 
 use super::error::TrainError;
+use super::judge::{Judge, Judgement, checked};
+use super::micro::{Looked, Micro, numbered};
 use super::optimizer::{Optimizer, OptimizerConfig, States, finite_norm};
 use super::parts::parts;
+use super::replicas::{Replicas, on_each, shared_out};
 use super::sums::{Asked, sums};
-use crate::data::{Batch, Sequence};
-use crate::decoder::lora::Pass;
+use crate::data::Sequence;
 use crate::decoder::trace::Keep;
 use crate::decoder::{Decoder, Gradients};
-use crate::logprob::{Scored, Scores, score};
 use crate::objective::Metrics;
 
 /// A decoder that is being trained.
@@ -29,41 +32,7 @@ pub struct Learner {
     seed: u64,
     /// Updates made.
     steps: u64,
-}
-
-/// What an objective says of a batch, sequence by sequence.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Judgement {
-    /// The loss.
-    pub loss: f64,
-    /// `[sequence]`: derivative of the loss with respect to the sequence's summed log-probability.
-    pub weights: Vec<f64>,
-    /// Numbers to log.
-    pub metrics: Metrics,
-}
-
-/// Turns summed log-probabilities into a loss and its derivatives.
-pub trait Judge {
-    /// Consecutive sequences that belong together and are never separated: 2 for pairs.
-    fn together(&self) -> usize {
-        1
-    }
-
-    /// The weights of `count` sequences from the `first` on, given the sums of these alone, if those of the others do not
-    /// matter to them.
-    fn weights(&mut self, first: usize, sums: &[f64]) -> Option<Result<Vec<f64>, TrainError>> {
-        let _ = (first, sums);
-        None
-    }
-
-    /// The opinion of the whole batch, asked for once, in the end.
-    fn judge(&mut self, sums: &[f64]) -> Result<Judgement, TrainError>;
-}
-
-impl<F: FnMut(&[f64]) -> Result<Judgement, TrainError>> Judge for F {
-    fn judge(&mut self, sums: &[f64]) -> Result<Judgement, TrainError> {
-        self(sums)
-    }
+    replicas: Replicas,
 }
 
 /// What came of one step.
@@ -84,31 +53,6 @@ pub struct StepOutcome {
     pub computed_tokens: usize,
 }
 
-/// What is gathered while a batch is processed in parts.
-#[derive(Default)]
-struct Gathered {
-    sums: Vec<f64>,
-    entropy: f64,
-    hits: usize,
-    actions: usize,
-    computed: usize,
-}
-
-impl Gathered {
-    fn add(&mut self, batch: &Batch, scores: &Scores) {
-        self.sums.extend(batch.sums(&scores.logprobs));
-        self.entropy += scores.entropies.iter().copied().map(f64::from).sum::<f64>();
-        self.hits += scores.hits.iter().filter(|hit| **hit).count();
-        self.actions += batch.actions();
-        self.computed += batch.tokens();
-    }
-
-    fn metrics(&self) -> Metrics {
-        let count = self.actions.max(1) as f64;
-        Metrics::from([("entropy", self.entropy / count), ("mean_token_accuracy", self.hits as f64 / count)])
-    }
-}
-
 impl Learner {
     /// Trains `decoder`. `micro_batch` is how many sequences of up to
     /// [`MICRO_TOKENS`](super::MICRO_TOKENS) tokens, or as many tokens in fewer longer ones, are
@@ -119,7 +63,8 @@ impl Learner {
         let device = device.clone().inner();
         let decoder = if decoder.device().is_autodiff() { decoder.valid() } else { decoder };
         let optimizer = Optimizer::new(config);
-        Self { decoder, optimizer, device, micro_batch: micro_batch.max(1), keep: Keep::default(), seed: 0, steps: 0 }
+        let (micro_batch, keep, replicas) = (micro_batch.max(1), Keep::default(), Replicas::default());
+        Self { decoder, optimizer, device, micro_batch, keep, seed: 0, steps: 0, replicas }
     }
 
     /// The same with another seed of an adapter's dropout than 0.
@@ -132,8 +77,17 @@ impl Learner {
         Self { keep, ..self }
     }
 
+    /// The same with more replicas of the decoder, one on each of these devices, which may be the learner's own. The parts
+    /// of a batch go round all of them, the learner's decoder first, each in its own thread; gradients are added up in that
+    /// order. The result depends on how many there are by rounding only, and not on which is faster.
+    pub fn with_replicas(mut self, devices: &[Device]) -> Self {
+        self.replicas = Replicas::new(devices, &self.decoder);
+        self
+    }
+
     /// Goes to where it was after so many updates.
     pub(super) fn resume(&mut self, decoder: Decoder, states: States, updates: usize) {
+        self.replicas.follow(&decoder);
         self.decoder = decoder;
         self.optimizer.restore(states);
         self.steps = updates as u64;
@@ -163,73 +117,49 @@ impl Learner {
         &mut self,
         sequences: &[&Sequence],
         learning_rate: f64,
-        mut judge: impl Judge,
+        mut judge: impl Judge + Send,
     ) -> Result<StepOutcome, TrainError> {
-        let (judgement, gradients, gathered) = self.gradients(sequences, &mut judge)?;
+        let (judgement, gradients, looked) = self.gradients(sequences, &mut judge)?;
         let grad_norm = self.update(gradients, learning_rate)?;
         self.steps += 1;
         let Judgement { loss, mut metrics, .. } = judgement;
-        metrics.extend(gathered.metrics());
+        metrics.extend(looked.metrics());
         Ok(StepOutcome {
             loss,
             grad_norm,
             metrics,
             tokens: sequences.iter().map(|sequence| sequence.ids().len()).sum(),
             action_tokens: sequences.iter().map(|sequence| sequence.action_tokens()).sum(),
-            computed_tokens: gathered.computed,
+            computed_tokens: looked.computed,
         })
     }
 
-    fn gradients(
+    /// The opinion of the batch, and its gradient on the learner's device.
+    fn gradients<J: Judge + Send>(
         &self,
         sequences: &[&Sequence],
-        judge: &mut impl Judge,
-    ) -> Result<(Judgement, Gradients, Gathered), TrainError> {
-        let mut gradients = Gradients::of(&self.decoder);
-        let mut gathered = Gathered::default();
-        let mut later = Vec::new();
-        let parts = parts(sequences, self.micro_batch, judge.together());
-        let only = parts.len() == 1;
-        let mut known: Option<Judgement> = None;
-        for (index, part) in parts.into_iter().enumerate() {
-            let first = gathered.sums.len();
-            let batch = Batch::new(part, &self.device);
-            let decoder = self.under_dropout(index);
-            if later.is_empty() {
-                let scored = Scored::new(&decoder, &batch, self.keep);
-                gathered.add(&batch, &scored.scores());
-                let sums = gathered.sums.get(first..).unwrap_or_default();
-                let weights = if only {
-                    let judgement = checked(judge.judge(sums)?)?;
-                    Some(known.insert(judgement).weights.clone())
-                } else {
-                    judge.weights(first, sums).transpose()?
-                };
-                match weights {
-                    Some(weights) => scored.backward(&batch.spread(&weights), &mut gradients),
-                    None => later.push((index, first, part)),
-                }
-            } else {
-                gathered.add(&batch, &score(&decoder, &batch, 1.0, self.keep.compute));
-                later.push((index, first, part));
-            }
-        }
+        judge: &mut J,
+    ) -> Result<(Judgement, Gradients, Looked), TrainError> {
+        let parts = numbered(parts(sequences, self.micro_batch, judge.together()));
+        let (micro, only) = (Micro { keep: self.keep, seed: self.seed, step: self.steps }, parts.len() == 1);
+        let decoders = self.replicas.decoders(&self.decoder);
+        let judge = Mutex::new(judge);
+        let first =
+            on_each(shared_out(&decoders, &parts), |(decoder, parts)| micro.first_pass(decoder, parts, &judge, only));
+        let mut found = first.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut whole = Looked::default();
+        let known = found.iter_mut().find_map(|found| found.judgement.take());
+        whole.extend(found.iter_mut().flat_map(|found| std::mem::take(&mut found.parts)));
         let judgement = match known {
             Some(judgement) => judgement,
-            None => checked(judge.judge(&gathered.sums)?)?,
+            None => checked(judge.into_inner().unwrap_or_else(PoisonError::into_inner).judge(&whole.sums)?)?,
         };
-        for (index, first, part) in later {
-            let weights = judgement.weights.get(first..first + part.len()).unwrap_or_default();
-            let batch = Batch::new(part, &self.device);
-            let decoder = self.under_dropout(index);
-            Scored::new(&decoder, &batch, self.keep).backward(&batch.spread(weights), &mut gradients);
-        }
-        Ok((judgement, gradients, gathered))
-    }
-
-    /// The decoder as it computes in this step for one part of the batch.
-    fn under_dropout(&self, part: usize) -> Decoder {
-        self.decoder.with_dropout(Pass { seed: self.seed, step: self.steps, part: part as u64 })
+        let later = decoders.iter().zip(found).collect();
+        let gradients = on_each(later, |(decoder, found)| micro.second_pass(decoder, found, &judgement));
+        let mut gradients = gradients.into_iter();
+        let mut sum = gradients.next().unwrap_or_else(|| Gradients::of(&self.decoder));
+        gradients.for_each(|other| sum.absorb(other, &self.decoder));
+        Ok((judgement, sum, whole))
     }
 
     fn update(&mut self, gradients: Gradients, learning_rate: f64) -> Result<f64, TrainError> {
@@ -239,14 +169,7 @@ impl Learner {
         let blank = Decoder::blank(self.decoder.config(), &self.device);
         let decoder = std::mem::replace(&mut self.decoder, blank);
         self.decoder = self.optimizer.step(decoder, gradients, norm, learning_rate);
+        self.replicas.follow(&self.decoder);
         Ok(norm)
-    }
-}
-
-fn checked(judgement: Judgement) -> Result<Judgement, TrainError> {
-    if judgement.loss.is_finite() {
-        Ok(judgement)
-    } else {
-        Err(TrainError::NotFinite { what: "loss", value: judgement.loss })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::needs_mismatched;
 use super::error::TrainError;
-use super::learner::{Judge, Judgement};
+use super::judge::{Judge, Judgement};
 use crate::data::{Example, Sequence};
 use crate::objective::{
     Answered, Counts, Evaluation, Kto, Labelled, Objective, ObjectiveError, Pair, ReferencePoint, SequenceLogProbs,

@@ -26,6 +26,7 @@ mod killed;
 mod precision;
 mod reference;
 mod refused;
+mod replicas;
 mod resume;
 mod start;
 

@@ -33,12 +33,13 @@ pub struct TrainingBuilder<'a> {
     directory: Option<PathBuf>,
     companions: Option<PathBuf>,
     progress: Option<Box<dyn FnMut(usize, usize) + 'a>>,
+    replicas: Vec<Device>,
 }
 
 impl<'a> TrainingBuilder<'a> {
     pub(super) fn new(examples: Examples<'a>, config: TrainConfig) -> Self {
         let (evaluation, reference, directory, companions, progress) = (None, None, None, None, None);
-        Self { config, examples, evaluation, reference, directory, companions, progress }
+        Self { config, examples, evaluation, reference, directory, companions, progress, replicas: Vec::new() }
     }
 
     /// Examples that are never trained on: a slice, or any [`Source`].
@@ -71,6 +72,14 @@ impl<'a> TrainingBuilder<'a> {
         self
     }
 
+    /// Devices of further replicas that share the work of each update, see
+    /// [`Learner::with_replicas`](super::super::Learner::with_replicas). A run that goes on with another number of them than
+    /// before differs from then on by rounding.
+    pub fn replicas(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
+        self.replicas = devices.into_iter().collect();
+        self
+    }
+
     /// Prepares the run: checks settings and every example, goes on from a state if there is one, and computes the
     /// reference's log-probabilities. `start` is where training starts and also the frozen reference, which shares its
     /// tensors. If it has an adapter, only that is trained, and only that is in the state.
@@ -79,7 +88,8 @@ impl<'a> TrainingBuilder<'a> {
     /// Settings out of range, an example that cannot be trained on, no examples, the state of another run, or reference
     /// log-probabilities of something else; nothing was written then.
     pub fn start(self, start: &Decoder, device: &Device) -> Result<Training<'a>, TrainError> {
-        let Self { config, examples, evaluation, reference: known, directory, companions, mut progress } = self;
+        let Self { config, examples, evaluation, reference: known, directory, companions, mut progress, replicas } =
+            self;
         config.validate()?;
         let shape = start.config();
         if let Some(companions) = &companions {
@@ -106,7 +116,8 @@ impl<'a> TrainingBuilder<'a> {
         let directory = directory.map(|path| Directory { path, companions });
         let limit = (config.max_grad_norm > 0.0).then_some(config.max_grad_norm);
         let learner = Learner::new(reference.clone(), &config.optimizer, &device, config.micro_batch);
-        let mut learner = learner.with_seed(config.seed).with_keep(config.keep()).with_max_grad_norm(limit);
+        let mut learner =
+            learner.with_seed(config.seed).with_keep(config.keep()).with_max_grad_norm(limit).with_replicas(&replicas);
         let resumed = match &directory {
             Some(directory) => state::restore(&directory.state(), &run, &mut learner)?,
             None => None,
