@@ -107,6 +107,17 @@ pub struct Usage {
     pub tool_calls: usize,
     /// Tool calls that failed or were invalid, and turns without a readable call.
     pub bad_calls: usize,
+    /// Of the tokens read, those that the server had in its cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: usize,
+    /// What the model calls cost in billionths of a US dollar, as far as prices are known; `None` if none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nano_usd: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What a rollout achieved.

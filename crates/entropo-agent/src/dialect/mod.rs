@@ -8,7 +8,8 @@ mod cursor;
 pub mod hermes;
 pub mod xml;
 
-use entropo_core::AssistantMessage;
+use entropo_core::{AssistantMessage, ToolCall, ToolSpec};
+use serde_json::json;
 
 pub use hermes::Hermes;
 pub use xml::Xml;
@@ -24,6 +25,27 @@ pub trait Dialect: Send + Sync {
 
     /// Writes a message the way [`parse`](Self::parse) reads it; `raw` is not looked at.
     fn render(&self, message: &AssistantMessage) -> String;
+
+    /// What a model is told that has no template for tools: which there are and how to call one.
+    fn instructions(&self, tools: &[ToolSpec]) -> String {
+        let call = ToolCall { id: String::new(), name: "NAME".to_owned(), arguments: json!({"KEY": "VALUE"}) };
+        let form = self.render(&AssistantMessage { tool_calls: vec![call], ..AssistantMessage::default() });
+        let tools: Vec<_> = tools
+            .iter()
+            .map(|tool| json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters}))
+            .map(|tool| tool.to_string())
+            .collect();
+        format!(
+            "You may call these tools, described in JSON one a line:\n\n{}\n\nWrite a call at the end of your reply \
+             in exactly this form:\n\n{form}\n\nThe result is in the next message.",
+            tools.join("\n")
+        )
+    }
+
+    /// How a model that has no template for tools is told what the tool `name` answered.
+    fn result(&self, name: &str, content: &str) -> String {
+        format!("Result of {name}:\n{content}")
+    }
 
     /// Like [`parse`](Self::parse), as a [`ChatResponse`](crate::ChatResponse) wants it: what cannot be read becomes a
     /// message of bare text, next to the reason.
