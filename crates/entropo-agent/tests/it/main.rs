@@ -6,4 +6,6 @@ mod looping;
 mod resume;
 mod rollouts;
 mod selection;
+#[cfg(all(feature = "openai", feature = "anthropic"))]
+mod served;
 mod support;

@@ -1,0 +1,7 @@
+//! Models behind servers, good and bad, over real connections.
+
+mod broken;
+mod flaky;
+mod openai;
+mod secrets;
+mod server;
