@@ -20,6 +20,6 @@ pub use retry::Retry;
 pub use secret::{ApiKey, Secret};
 pub(crate) use sse::Event;
 #[cfg(test)]
-pub(crate) use sse::{events_of, reply_of};
+pub(crate) use sse::reply_of;
 pub use transport::Tell;
 pub(crate) use transport::{Exchange, KeyHeader, ReadReply, Transport};

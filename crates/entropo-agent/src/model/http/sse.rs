@@ -89,7 +89,7 @@ impl Decoder {
 
 /// Everything in `pieces`.
 #[cfg(test)]
-pub(crate) fn events_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Event>, String> {
+fn events_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Event>, String> {
     let (mut decoder, mut events) = (Decoder::default(), Vec::new());
     for piece in pieces {
         decoder.push(piece, &mut events).map_err(|error| error.to_string())?;

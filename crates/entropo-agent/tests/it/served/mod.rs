@@ -1,5 +1,6 @@
 //! Models behind servers, good and bad, over real connections.
 
+mod anthropic;
 mod broken;
 mod flaky;
 mod openai;
