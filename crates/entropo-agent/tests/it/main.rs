@@ -3,6 +3,7 @@
 
 mod bad_output;
 mod looping;
+mod pool;
 mod resume;
 mod rollouts;
 mod selection;
