@@ -10,21 +10,21 @@
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
 mod delta;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 mod draft;
 mod error;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 pub mod http;
 #[cfg(feature = "openai")]
 pub mod openai;
 pub mod pool;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 mod prices;
 pub mod replay;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 mod reply;
 pub mod scripted;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 mod tool_calling;
 
 use async_trait::async_trait;
@@ -34,11 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use delta::Delta;
 pub use error::ModelError;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 pub use prices::Prices;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 pub use reply::Reply;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "openai", feature = "anthropic"))]
 pub use tool_calling::ToolCalling;
 
 /// Something that continues a conversation.

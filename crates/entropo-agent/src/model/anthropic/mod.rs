@@ -21,14 +21,13 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use self::request::Settings;
-use super::http::{ApiKey, BuildError, Connection, Exchange, KeyHeader, Tell, Transport};
+use super::http::{ApiKey, BuildError, Call, Client, Connection, KeyHeader, Tell};
 use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, ToolCalling};
 
 /// Where Anthropic serves.
@@ -37,22 +36,19 @@ const BASE_URL: &str = "https://api.anthropic.com/v1";
 const VERSION: &str = "2023-06-01";
 
 /// A model behind a server that speaks Anthropic's Messages API. Clones share connections and rate limit.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Anthropic {
-    transport: Arc<Transport>,
+    client: Client,
     settings: Settings,
-    prices: Option<Prices>,
-    keep_raw: bool,
-    on_reply: Option<Arc<dyn Fn(&Reply) + Send + Sync>>,
 }
 
 impl Anthropic {
     /// The model that the server calls `model`; trajectories record this name. The base URL ends in `/v1`.
     pub fn new(connection: Connection, model: impl Into<String>) -> Result<Self, BuildError> {
         let fixed = [("anthropic-version", VERSION)];
-        let transport = Transport::new(connection, "messages", KeyHeader::Named("x-api-key"), &fixed)?;
+        let client = Client::new(connection, "messages", KeyHeader::Named("x-api-key"), &fixed)?;
         let settings = Settings { model: model.into(), ..Settings::default() };
-        Ok(Self { transport: Arc::new(transport), settings, prices: None, keep_raw: false, on_reply: None })
+        Ok(Self { client, settings })
     }
 
     /// A model at Anthropic, with the key in `$ANTHROPIC_API_KEY`.
@@ -87,39 +83,31 @@ impl Anthropic {
 
     /// Sets what tokens cost; [`Usage::cost_nano_usd`](entropo_core::Usage::cost_nano_usd) is then known.
     #[must_use]
-    pub fn prices(self, prices: Prices) -> Self {
-        Self { prices: Some(prices), ..self }
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.client.prices = Some(prices);
+        self
     }
 
     /// Keeps the bytes of responses in [`Reply::raw`].
     #[must_use]
-    pub fn keep_raw(self) -> Self {
-        Self { keep_raw: true, ..self }
+    pub fn keep_raw(mut self) -> Self {
+        self.client.keep_raw = true;
+        self
     }
 
     /// Has `see` called with every reply, in the task that asked for it: for what the trajectory does not keep.
     #[must_use]
-    pub fn on_reply(self, see: impl Fn(&Reply) + Send + Sync + 'static) -> Self {
-        Self { on_reply: Some(Arc::new(see)), ..self }
+    pub fn on_reply(mut self, see: impl Fn(&Reply) + Send + Sync + 'static) -> Self {
+        self.client.on_reply = Some(Arc::new(see));
+        self
     }
 
     /// Like [`ChatModel::stream`], with everything that the server told.
     pub async fn reply(&self, request: ChatRequest<'_>, tell: Tell<'_>) -> Result<Reply, ModelError> {
-        let exchange = Exchange {
-            model: &self.settings.model,
-            body: self.settings.body(&request).to_string().into_bytes(),
-            stream: !self.settings.whole,
-            max_tokens: request.sampling.max_tokens,
-            keep_raw: self.keep_raw,
-            seed: request.seed,
-            cancel: request.cancel,
-        };
-        let received = self.transport.ask::<response::Reply>(&exchange, tell).await?;
-        let reply = received.into_reply(&ToolCalling::Native, self.prices.as_ref());
-        if let Some(see) = &self.on_reply {
-            see(&reply);
-        }
-        Ok(reply)
+        let Settings { model, whole, .. } = &self.settings;
+        let (body, calling) = (self.settings.body(&request), &ToolCalling::Native);
+        let call = Call { provider: "anthropic", model, body, stream: !whole, calling };
+        self.client.ask::<response::Reply>(call, &request, tell).await
     }
 }
 
@@ -139,15 +127,5 @@ impl ChatModel for Anthropic {
         tell: &mut (dyn for<'d> FnMut(Delta<'d>) + Send),
     ) -> Result<ChatResponse, ModelError> {
         Ok(self.reply(request, tell).await?.response)
-    }
-}
-
-impl fmt::Debug for Anthropic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anthropic")
-            .field("connection", self.transport.connection())
-            .field("settings", &self.settings)
-            .field("prices", &self.prices)
-            .finish_non_exhaustive()
     }
 }

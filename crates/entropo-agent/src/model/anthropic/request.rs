@@ -72,11 +72,17 @@ impl Settings {
     }
 }
 
+fn set(block: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = block.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
 /// Marks where a prompt that may be continued ends.
 fn cache(block: &mut Value) {
     let kind = block.get("type").and_then(Value::as_str).unwrap_or_default();
     if !matches!(kind, "thinking" | "redacted_thinking") {
-        block["cache_control"] = json!({"type": "ephemeral"});
+        set(block, "cache_control", json!({"type": "ephemeral"}));
     }
 }
 
@@ -90,11 +96,8 @@ fn turns(messages: &[Message]) -> Vec<(&'static str, Vec<Value>)> {
             Message::User { content } => ("user", text(content).into_iter().collect()),
             Message::Assistant(said) => ("assistant", assistant(said)),
             Message::Tool(result) => {
-                let mut block = json!({"type": "tool_result", "tool_use_id": result.call_id});
-                if !result.content.is_empty() {
-                    block["content"] = result.content.as_str().into();
-                }
-                ("user", vec![block])
+                let content = text(&result.content).into_iter().collect::<Vec<_>>();
+                ("user", vec![json!({"type": "tool_result", "tool_use_id": result.call_id, "content": content})])
             }
         };
         match turns.last_mut() {
@@ -126,7 +129,7 @@ fn assistant(said: &AssistantMessage) -> Vec<Value> {
         let mut ids = said.tool_calls.iter().map(|call| call.id.as_str());
         let mut blocks = emitted;
         for block in blocks.iter_mut().filter(|block| kind(block) == "tool_use") {
-            block["id"] = ids.next().unwrap_or_default().into();
+            set(block, "id", ids.next().unwrap_or_default().into());
         }
         return blocks;
     }
@@ -201,8 +204,8 @@ mod tests {
                     {"role": "user", "content": [{"type": "text", "text": "Go."}]},
                     {"role": "assistant", "content": now},
                     {"role": "user", "content": [
-                        {"type": "tool_result", "tool_use_id": "call_0_0", "content": "x"},
-                        {"type": "tool_result", "tool_use_id": "call_0_0"},
+                        {"type": "tool_result", "tool_use_id": "call_0_0", "content": [{"type": "text", "text": "x"}]},
+                        {"type": "tool_result", "tool_use_id": "call_0_0", "content": []},
                         {"type": "text", "text": "Hurry.", "cache_control": mark},
                     ]},
                 ],

@@ -5,6 +5,7 @@
 //! what is said; that is the wire formats' part, which are functions without input and output.
 
 mod body;
+mod client;
 mod connection;
 mod rate;
 mod refusal;
@@ -13,6 +14,7 @@ mod secret;
 mod sse;
 mod transport;
 
+pub(crate) use client::{Call, Client};
 pub use connection::{BuildError, Connection};
 pub use rate::RateLimit;
 pub(crate) use refusal::{Refusal, WireError};
@@ -22,4 +24,4 @@ pub(crate) use sse::Event;
 #[cfg(test)]
 pub(crate) use sse::reply_of;
 pub use transport::Tell;
-pub(crate) use transport::{Exchange, KeyHeader, ReadReply, Transport};
+pub(crate) use transport::{KeyHeader, ReadReply};

@@ -22,7 +22,6 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -30,17 +29,14 @@ use serde_json::Value;
 
 use self::request::Settings;
 use self::response::Completion;
-use super::http::{BuildError, Connection, Exchange, KeyHeader, Tell, Transport};
+use super::http::{BuildError, Call, Client, Connection, KeyHeader, Tell};
 use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, ToolCalling};
 
 /// A model behind a server that speaks OpenAI's chat completions. Clones share connections and rate limit.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct OpenAi {
-    transport: Arc<Transport>,
+    client: Client,
     settings: Settings,
-    prices: Option<Prices>,
-    keep_raw: bool,
-    on_reply: Option<Arc<dyn Fn(&Reply) + Send + Sync>>,
 }
 
 /// The field that limits the length of a reply.
@@ -67,10 +63,10 @@ impl OpenAi {
     /// The model that the server calls `model`; trajectories record this name. OpenAI itself is asked with
     /// [`Length::MaxCompletionTokens`].
     pub fn new(connection: Connection, model: impl Into<String>) -> Result<Self, BuildError> {
-        let transport = Transport::new(connection, "chat/completions", KeyHeader::Bearer, &[])?;
-        let length = if transport.host() == "api.openai.com" { Length::MaxCompletionTokens } else { Length::MaxTokens };
+        let client = Client::new(connection, "chat/completions", KeyHeader::Bearer, &[])?;
+        let length = if client.host() == "api.openai.com" { Length::MaxCompletionTokens } else { Length::MaxTokens };
         let settings = Settings { model: model.into(), length, ..Settings::default() };
-        Ok(Self { transport: Arc::new(transport), settings, prices: None, keep_raw: false, on_reply: None })
+        Ok(Self { client, settings })
     }
 
     /// Sets how the server is told of tools. Default [`ToolCalling::Native`].
@@ -122,39 +118,31 @@ impl OpenAi {
 
     /// Sets what tokens cost; [`Usage::cost_nano_usd`](entropo_core::Usage::cost_nano_usd) is then known.
     #[must_use]
-    pub fn prices(self, prices: Prices) -> Self {
-        Self { prices: Some(prices), ..self }
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.client.prices = Some(prices);
+        self
     }
 
     /// Keeps the bytes of responses in [`Reply::raw`].
     #[must_use]
-    pub fn keep_raw(self) -> Self {
-        Self { keep_raw: true, ..self }
+    pub fn keep_raw(mut self) -> Self {
+        self.client.keep_raw = true;
+        self
     }
 
     /// Has `see` called with every reply, in the task that asked for it: for what the trajectory does not keep.
     #[must_use]
-    pub fn on_reply(self, see: impl Fn(&Reply) + Send + Sync + 'static) -> Self {
-        Self { on_reply: Some(Arc::new(see)), ..self }
+    pub fn on_reply(mut self, see: impl Fn(&Reply) + Send + Sync + 'static) -> Self {
+        self.client.on_reply = Some(Arc::new(see));
+        self
     }
 
     /// Like [`ChatModel::stream`], with everything that the server told.
     pub async fn reply(&self, request: ChatRequest<'_>, tell: Tell<'_>) -> Result<Reply, ModelError> {
-        let exchange = Exchange {
-            model: &self.settings.model,
-            body: self.settings.body(&request).to_string().into_bytes(),
-            stream: !self.settings.whole,
-            max_tokens: request.sampling.max_tokens,
-            keep_raw: self.keep_raw,
-            seed: request.seed,
-            cancel: request.cancel,
-        };
-        let received = self.transport.ask::<Completion>(&exchange, tell).await?;
-        let reply = received.into_reply(&self.settings.calling, self.prices.as_ref());
-        if let Some(see) = &self.on_reply {
-            see(&reply);
-        }
-        Ok(reply)
+        let Settings { model, whole, .. } = &self.settings;
+        let (body, calling) = (self.settings.body(&request), &self.settings.calling);
+        let call = Call { provider: "openai", model, body, stream: !whole, calling };
+        self.client.ask::<Completion>(call, &request, tell).await
     }
 }
 
@@ -174,15 +162,5 @@ impl ChatModel for OpenAi {
         tell: &mut (dyn for<'d> FnMut(Delta<'d>) + Send),
     ) -> Result<ChatResponse, ModelError> {
         Ok(self.reply(request, tell).await?.response)
-    }
-}
-
-impl fmt::Debug for OpenAi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAi")
-            .field("connection", self.transport.connection())
-            .field("settings", &self.settings)
-            .field("prices", &self.prices)
-            .finish_non_exhaustive()
     }
 }

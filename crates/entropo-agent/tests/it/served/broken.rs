@@ -67,7 +67,7 @@ async fn a_page_instead_of_a_reply() {
 #[tokio::test]
 async fn an_error_with_status_200() {
     let overloaded = json!({"error": {"message": "Overloaded", "code": 503}});
-    for acts in [json_body(200, &overloaded), events(&pieces(&[overloaded.clone()]))] {
+    for acts in [json_body(200, &overloaded), events(&pieces(std::slice::from_ref(&overloaded)))] {
         assert_eq!(fails(acts).await.to_string(), "m: the server failed (HTTP 503): Overloaded");
     }
     let mut late = events(&hm());
