@@ -160,3 +160,18 @@ impl Trajectory {
         self.messages.iter().filter(|message| matches!(message, Message::Assistant(_))).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_without_cache_and_prices_is_stored_as_it_always_was() {
+        let stored = r#"{"model_calls":1,"prompt_tokens":2,"completion_tokens":3,"tool_calls":4,"bad_calls":5}"#;
+        let usage: Usage = serde_json::from_str(stored).unwrap();
+        assert_eq!((usage.cached_tokens, usage.cost_nano_usd), (0, None));
+        assert_eq!(serde_json::to_string(&usage).unwrap(), stored);
+        let usage = Usage { cached_tokens: 1, cost_nano_usd: Some(7), ..usage };
+        assert_eq!(serde_json::from_str::<Usage>(&serde_json::to_string(&usage).unwrap()).unwrap(), usage);
+    }
+}

@@ -52,12 +52,14 @@ pub enum ModelError {
         message: String,
     },
     /// The server failed, again and again.
-    #[error("{model}: the server failed (HTTP {status}): {message}")]
+    #[error("{model}: the server failed (HTTP {status}){}: {message}", wait(*retry_after))]
     Server {
         /// The model's name.
         model: String,
         /// The HTTP status, or the one that the error's kind stands for.
         status: u16,
+        /// How long the server wants to be left alone, if it says.
+        retry_after: Option<Duration>,
         /// What the server says.
         message: String,
     },

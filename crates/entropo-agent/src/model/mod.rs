@@ -3,9 +3,8 @@
 //! [`ChatModel`] is object-safe: which model acts is a run-time choice (`Arc<dyn ChatModel>`). A request borrows the
 //! conversation, so that a thousand concurrent runs copy nothing to ask.
 //!
-//! Models behind servers are [`openai`](crate::model::openai) (feature `openai`) and
-//! [`anthropic`](crate::model::anthropic) (feature `anthropic`); a [`pool`] makes several models one. [`scripted`] and
-//! [`replay`] need no model at all.
+//! Models behind servers are in `openai` and `anthropic`, features of these names; a [`pool`] makes several models one.
+//! [`scripted`] and [`replay`] need no model at all.
 
 #[cfg(feature = "anthropic")]
 pub mod anthropic;

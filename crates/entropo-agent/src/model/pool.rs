@@ -31,8 +31,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest time for which an endpoint is put aside.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// Several models as one; see the [module](self). Endpoints should give up soon (a small
-/// [`Retry::attempts`](crate::model::http::Retry::attempts)), for the pool tries the next at once. It needs a tokio runtime.
+/// Several models as one; see the [module](self). Endpoints should give up soon (few attempts in their
+/// `Retry`), for the pool tries the next at once. It needs a tokio runtime.
 pub struct Pool {
     name: String,
     endpoints: Vec<Endpoint>,
@@ -141,10 +141,10 @@ impl Endpoint {
         }
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(health.failures.min(16))).min(LONGEST_PAUSE);
         let wanted = match error {
-            ModelError::RateLimited { retry_after, .. } => retry_after.unwrap_or_default().min(LONGEST_PAUSE),
-            _ => Duration::ZERO,
+            ModelError::RateLimited { retry_after, .. } | ModelError::Server { retry_after, .. } => *retry_after,
+            _ => None,
         };
-        let pause = pause.max(wanted);
+        let pause = pause.max(wanted.unwrap_or_default().min(LONGEST_PAUSE));
         *health = Health { failures: health.failures.saturating_add(1), aside: Some(now + pause) };
         pause
     }

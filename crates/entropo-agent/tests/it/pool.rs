@@ -55,7 +55,7 @@ impl ChatModel for Fake {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (mood, model, message) = (*self.mood.lock().unwrap(), "fake".to_owned(), String::new());
         match mood {
-            Mood::Ill => return Err(ModelError::Server { model, status: 500, message }),
+            Mood::Ill => return Err(ModelError::Server { model, status: 500, retry_after: None, message }),
             Mood::Limited(seconds) => {
                 let retry_after = Some(Duration::from_secs(seconds));
                 return Err(ModelError::RateLimited { model, retry_after, message });

@@ -87,7 +87,7 @@ impl Refusal {
             // Waiting does not fill an account.
             (429, _) if kind.contains("insufficient_quota") => ModelError::Refused { model, status, message },
             (429, _) => ModelError::RateLimited { model, retry_after, message },
-            (408 | 409 | 425 | 500.., _) => ModelError::Server { model, status, message },
+            (408 | 409 | 425 | 500.., _) => ModelError::Server { model, status, retry_after, message },
             _ => ModelError::Refused { model, status, message },
         }
     }

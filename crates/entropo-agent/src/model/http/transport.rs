@@ -158,7 +158,7 @@ impl Transport {
                 Err(error) => error,
             };
             let retry_after = match error {
-                ModelError::RateLimited { retry_after, .. } => retry_after,
+                ModelError::RateLimited { retry_after, .. } | ModelError::Server { retry_after, .. } => retry_after,
                 _ => None,
             };
             let Some(wait) = waits.next(retry_after).filter(|_| error.is_transient()) else { return Err(error) };

@@ -100,13 +100,15 @@ async fn a_rate_limit_is_waited_for_if_it_is_short() {
     assert_eq!(ask(&server.persistent(3)).await.unwrap().message.content, "Hello");
     assert_eq!(server.asked().len(), 3);
 
-    let server = Server::always(limited("86400")).await;
-    let error = ask(&server.persistent(3)).await.unwrap_err();
-    assert!(
-        matches!(&error, ModelError::RateLimited { retry_after: Some(wait), .. } if wait.as_secs() == 86400),
-        "{error}"
-    );
-    assert_eq!(server.asked().len(), 1);
+    for (status, expected) in [
+        (429, "m: rate limited, to be asked again in 86400 s: Slower"),
+        (503, "m: the server failed (HTTP 503), to be asked again in 86400 s: Slower"),
+    ] {
+        let long = vec![head(status, "text/plain", "retry-after: 86400\r\n"), send("Slower")];
+        let server = Server::always(long).await;
+        assert_eq!(ask(&server.persistent(3)).await.unwrap_err().to_string(), expected);
+        assert_eq!(server.asked().len(), 1);
+    }
 }
 
 #[tokio::test]
