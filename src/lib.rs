@@ -12,8 +12,9 @@
 //! * `train` (feature `train`): decoder, checkpoints, objectives, trainer and the local model. `cuda` and `wgpu` move it to
 //!   a GPU.
 //!
-//! Both features are on by default. Who brings a model and tools of their own turns them off and compiles neither burn
-//! nor a sandbox.
+//! Both of these features are on by default; `openai` and `anthropic` add models behind servers (`agent::model::openai` and
+//! `agent::model::anthropic`; `docs/models.md`). Who brings a model and tools of their own turns the defaults off and
+//! compiles neither burn nor a sandbox.
 //!
 //! # An example
 //!

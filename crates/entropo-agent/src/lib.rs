@@ -106,6 +106,8 @@
 //! * [`run`]: the loop as a serialisable value that does nothing itself; [`agent`] drives it, [`rollout`] drives many.
 //! * [`model`], [`environment`], [`tool`], [`observe`]: what to implement. All are object-safe, so each is a run-time
 //!   choice; [`Tool`] is typed sugar over [`DynTool`].
+//! * `model::openai`, `model::anthropic` (features of these names): models behind servers; [`model::pool`] makes several
+//!   one. `docs/models.md` says how to connect which.
 //! * [`dialect`]: tool calls as text, for models that write text.
 //! * [`select`]: which of many rollouts to submit.
 //!
@@ -131,7 +133,7 @@ pub use environment::{Environment, EnvironmentError, Episode};
 pub use limit::Limits;
 pub use model::replay::ReplayModel;
 pub use model::scripted::ScriptedModel;
-pub use model::{ChatModel, ChatRequest, ChatResponse, ModelError, SampledTokens, Sampling, StopReason};
+pub use model::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, SampledTokens, Sampling, StopReason};
 pub use observe::Observer;
 pub use rollout::{RolloutJob, Rollouts};
 pub use run::{Run, Step};

@@ -221,6 +221,11 @@ impl Run {
         self.usage.model_calls += 1;
         self.usage.prompt_tokens += usage.prompt_tokens;
         self.usage.completion_tokens += usage.completion_tokens;
+        self.usage.cached_tokens += usage.cached_tokens;
+        self.usage.cost_nano_usd = match (self.usage.cost_nano_usd, usage.cost_nano_usd) {
+            (Some(before), Some(now)) => Some(before.saturating_add(now)),
+            (before, now) => before.or(now),
+        };
         self.context_tokens = usage.prompt_tokens + usage.completion_tokens;
         if let Some(SampledTokens { prompt, completion, logprobs }) = tokens {
             let recorded = self.trace.record(turn, &prompt, &completion, &logprobs, self.messages.len());

@@ -107,6 +107,17 @@ pub struct Usage {
     pub tool_calls: usize,
     /// Tool calls that failed or were invalid, and turns without a readable call.
     pub bad_calls: usize,
+    /// Of the tokens read, those that the server had in its cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: usize,
+    /// What the model calls cost in billionths of a US dollar, as far as prices are known; `None` if none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nano_usd: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What a rollout achieved.
@@ -147,5 +158,20 @@ impl Trajectory {
     /// Assistant turns.
     pub fn steps(&self) -> usize {
         self.messages.iter().filter(|message| matches!(message, Message::Assistant(_))).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_without_cache_and_prices_is_stored_as_it_always_was() {
+        let stored = r#"{"model_calls":1,"prompt_tokens":2,"completion_tokens":3,"tool_calls":4,"bad_calls":5}"#;
+        let usage: Usage = serde_json::from_str(stored).unwrap();
+        assert_eq!((usage.cached_tokens, usage.cost_nano_usd), (0, None));
+        assert_eq!(serde_json::to_string(&usage).unwrap(), stored);
+        let usage = Usage { cached_tokens: 1, cost_nano_usd: Some(7), ..usage };
+        assert_eq!(serde_json::from_str::<Usage>(&serde_json::to_string(&usage).unwrap()).unwrap(), usage);
     }
 }

@@ -10,14 +10,12 @@
 //! Between the tags stands JSON, so values have types, and a string may hold anything, the closing tag too. JSON is
 //! written with a blank after each comma and colon, as the models' chat templates write it.
 
-use std::io;
-
 use entropo_core::{AssistantMessage, ToolCall};
 use serde::Deserialize;
-use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value};
 
 use super::cursor::{Cursor, render};
+use super::json::{self, spaced};
 use super::{Dialect, FormatError};
 
 const FORM: &str = r#"<tool_call>\n{"name": NAME, "arguments": {KEY: VALUE}}\n</tool_call>"#;
@@ -53,59 +51,14 @@ impl Dialect for Hermes {
 
 fn call(cursor: &mut Cursor<'_>) -> Result<ToolCall, FormatError> {
     cursor.expect(CALL)?;
-    let mut values = serde_json::Deserializer::from_str(cursor.rest()).into_iter::<Call>();
-    let Call { name, arguments } = match values.next() {
-        Some(Ok(call)) if !call.name.trim().is_empty() => call,
-        Some(Ok(_)) => return Err(cursor.error(format!("Line {}: the name is empty", cursor.line()))),
-        Some(Err(error)) if error.line() > 0 && !cursor.rest().trim_start().is_empty() => {
-            // serde_json ends its words in a place within the rest.
-            let (words, line) = (error.to_string(), first_line(cursor) + error.line() - 1);
-            let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
-            return Err(cursor.error(format!("Line {line}: the call is not as it should be: {words}")));
-        }
-        Some(Err(_)) | None => return Err(cursor.expected("{\"name\": ")),
-    };
-    cursor.skip(values.byte_offset());
+    let Call { name, arguments } = json::read(cursor, |call: &Call| &call.name)?;
     cursor.expect(END_OF_CALL)?;
     Ok(ToolCall { id: String::new(), name, arguments: Value::Object(arguments) })
-}
-
-/// The line on which the rest begins, white space counted.
-fn first_line(cursor: &Cursor<'_>) -> usize {
-    let rest = cursor.rest();
-    let blank = rest.len() - rest.trim_start().len();
-    cursor.line() - rest.get(..blank).map_or(0, |blank| blank.matches('\n').count())
 }
 
 fn render_call(call: &ToolCall) -> String {
     let (name, arguments) = (Value::from(call.name.as_str()), &call.arguments);
     format!("{CALL}\n{{\"name\": {}, \"arguments\": {}}}\n{END_OF_CALL}", spaced(&name), spaced(arguments))
-}
-
-/// JSON on one line with a blank after each comma and colon.
-fn spaced(value: &Value) -> String {
-    let mut written = Vec::new();
-    let mut serializer = Serializer::with_formatter(&mut written, Spaced);
-    match serde::Serialize::serialize(value, &mut serializer) {
-        Ok(()) => String::from_utf8(written).unwrap_or_else(|_| value.to_string()),
-        Err(_) => value.to_string(),
-    }
-}
-
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
-    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,43 @@
 //!
 //! [`ChatModel`] is object-safe: which model acts is a run-time choice (`Arc<dyn ChatModel>`). A request borrows the
 //! conversation, so that a thousand concurrent runs copy nothing to ask.
+//!
+//! Models behind servers are in `openai` and `anthropic`, features of these names; a [`pool`] makes several models one.
+//! [`scripted`] and [`replay`] need no model at all.
 
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+mod delta;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+mod draft;
+mod error;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+pub mod http;
+#[cfg(feature = "openai")]
+pub mod openai;
+pub mod pool;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+mod prices;
 pub mod replay;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+mod reply;
 pub mod scripted;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+mod tool_calling;
 
 use async_trait::async_trait;
 use entropo_core::{AssistantMessage, Message, TokenTrace, ToolSpec, Usage};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+
+pub use delta::Delta;
+pub use error::ModelError;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+pub use prices::Prices;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+pub use reply::Reply;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+pub use tool_calling::ToolCalling;
 
 /// Something that continues a conversation.
 #[async_trait]
@@ -21,6 +50,20 @@ pub trait ChatModel: Send + Sync {
     ///
     /// A reply that holds no readable tool call is no error: see [`ChatResponse::format_error`].
     async fn chat(&self, request: ChatRequest<'_>) -> Result<ChatResponse, ModelError>;
+
+    /// Like [`chat`](Self::chat), and tells what is written while it is written. A model that cannot do so tells the text
+    /// when it has all of it.
+    async fn stream(
+        &self,
+        request: ChatRequest<'_>,
+        tell: &mut (dyn for<'d> FnMut(Delta<'d>) + Send),
+    ) -> Result<ChatResponse, ModelError> {
+        let response = self.chat(request).await?;
+        if !response.message.content.is_empty() {
+            tell(Delta::Text(&response.message.content));
+        }
+        Ok(response)
+    }
 }
 
 /// One question to a model.
@@ -105,37 +148,6 @@ pub enum StopReason {
     MaxTokens,
     /// The context is full.
     Context,
-}
-
-/// Why a model gave no reply.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModelError {
-    /// The prompt alone fills the model's context.
-    #[error("the prompt has {prompt} tokens, the model's context {context}; shorten the conversation")]
-    ContextFull {
-        /// Tokens in the prompt.
-        prompt: usize,
-        /// Tokens that fit.
-        context: usize,
-    },
-    /// Somebody asked it to stop.
-    #[error("cancelled")]
-    Cancelled,
-    /// A scripted or replayed model has nothing left to say.
-    #[error("{model} has no reply number {turn} for this conversation")]
-    Exhausted {
-        /// The model's name.
-        model: String,
-        /// The turn, counted from 0.
-        turn: usize,
-    },
-    /// Anything else.
-    #[error("{model}: {source}")]
-    Other {
-        /// The model's name.
-        model: String,
-        /// What went wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// The provider's filter, or the model itself, refused to go on.
+    Filtered,
 }

@@ -3,7 +3,10 @@
 
 mod bad_output;
 mod looping;
+mod pool;
 mod resume;
 mod rollouts;
 mod selection;
+#[cfg(all(feature = "openai", feature = "anthropic"))]
+mod served;
 mod support;

@@ -152,8 +152,13 @@ fn rollout(number: usize, new: &str, visible: bool, reward: f64, finished: bool)
     if finished {
         rollout.messages.extend([call("Done.", "finish", json!({})), tool("finish", "")]);
     }
-    rollout.usage =
-        Usage { model_calls: 5, prompt_tokens: 1310, completion_tokens: 148 + number, tool_calls: 5, bad_calls: 0 };
+    rollout.usage = Usage {
+        model_calls: 5,
+        prompt_tokens: 1310,
+        completion_tokens: 148 + number,
+        tool_calls: 5,
+        ..Usage::default()
+    };
     rollout.outcome = Outcome {
         patch: format!(
             "diff --git a/lib/price.sh b/lib/price.sh\nindex 3f1c9d2..8a7be10 100644\n--- a/lib/price.sh\n\

@@ -1,0 +1,102 @@
+//! What clients do with every request, whatever they speak.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::connection::{BuildError, Connection};
+use super::transport::{Exchange, KeyHeader, ReadReply, Tell, Transport};
+use crate::model::{ChatRequest, ModelError, Prices, Reply, ToolCalling};
+
+type OnReply = Arc<dyn Fn(&Reply) + Send + Sync>;
+
+/// A transport, and what is done with the replies that come over it.
+#[derive(Clone)]
+pub(crate) struct Client {
+    transport: Arc<Transport>,
+    pub(crate) prices: Option<Prices>,
+    pub(crate) keep_raw: bool,
+    pub(crate) on_reply: Option<OnReply>,
+}
+
+/// What is sent, and how the answer is to be taken.
+pub(crate) struct Call<'a> {
+    /// Who speaks this wire format, as OpenTelemetry names it.
+    pub(crate) provider: &'static str,
+    pub(crate) model: &'a str,
+    pub(crate) body: Value,
+    /// Whether the body asks for a stream.
+    pub(crate) stream: bool,
+    pub(crate) calling: &'a ToolCalling,
+}
+
+impl Client {
+    /// A client for `path` below the connection's base URL.
+    pub(crate) fn new(
+        connection: Connection,
+        path: &str,
+        key_header: KeyHeader,
+        fixed: &[(&'static str, &'static str)],
+    ) -> Result<Self, BuildError> {
+        let transport = Arc::new(Transport::new(connection, path, key_header, fixed)?);
+        Ok(Self { transport, prices: None, keep_raw: false, on_reply: None })
+    }
+
+    /// The host that is asked.
+    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
+    pub(crate) fn host(&self) -> &str {
+        self.transport.host()
+    }
+
+    /// Asks, in a span with the attributes that OpenTelemetry has for it; contents are not among them.
+    pub(crate) async fn ask<R: ReadReply>(
+        &self,
+        call: Call<'_>,
+        request: &ChatRequest<'_>,
+        tell: Tell<'_>,
+    ) -> Result<Reply, ModelError> {
+        let exchange = Exchange {
+            model: call.model,
+            body: call.body.to_string().into_bytes(),
+            stream: call.stream,
+            max_tokens: request.sampling.max_tokens,
+            keep_raw: self.keep_raw,
+            seed: request.seed,
+            cancel: request.cancel,
+        };
+        let span = tracing::info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.provider.name = call.provider,
+            gen_ai.request.model = call.model,
+            gen_ai.request.max_tokens = request.sampling.max_tokens,
+            gen_ai.response.id = Empty,
+            gen_ai.response.model = Empty,
+            gen_ai.usage.input_tokens = Empty,
+            gen_ai.usage.output_tokens = Empty,
+            server.address = self.transport.host(),
+        );
+        let received = self.transport.ask::<R>(&exchange, tell).instrument(span.clone()).await?;
+        let reply = received.into_reply(call.calling, self.prices.as_ref());
+        span.record("gen_ai.response.id", reply.id.as_str());
+        span.record("gen_ai.response.model", reply.served_model.as_str());
+        span.record("gen_ai.usage.input_tokens", reply.response.usage.prompt_tokens);
+        span.record("gen_ai.usage.output_tokens", reply.response.usage.completion_tokens);
+        if let Some(see) = &self.on_reply {
+            see(&reply);
+        }
+        Ok(reply)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("connection", self.transport.connection())
+            .field("prices", &self.prices)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,27 @@
+//! How models behind servers are reached: what [`openai`](super::openai) and [`anthropic`](super::anthropic) have in
+//! common.
+//!
+//! A [`Connection`] says where the server is, with which key, how patiently and how often it is asked. It knows nothing of
+//! what is said; that is the wire formats' part, which are functions without input and output.
+
+mod body;
+mod client;
+mod connection;
+mod rate;
+mod refusal;
+mod retry;
+mod secret;
+mod sse;
+mod transport;
+
+pub(crate) use client::{Call, Client};
+pub use connection::{BuildError, Connection};
+pub use rate::RateLimit;
+pub(crate) use refusal::{Refusal, WireError};
+pub use retry::Retry;
+pub use secret::{ApiKey, Secret};
+pub(crate) use sse::Event;
+#[cfg(test)]
+pub(crate) use sse::reply_of;
+pub use transport::Tell;
+pub(crate) use transport::{KeyHeader, ReadReply};

@@ -1,0 +1,166 @@
+//! Models behind servers that speak OpenAI's chat completions: vLLM, SGLang, llama.cpp, Ollama, OpenRouter, OpenAI and
+//! many more.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use entropo_agent::Agent;
+//! use entropo_agent::model::http::{ApiKey, Connection};
+//! use entropo_agent::model::openai::OpenAi;
+//!
+//! // vLLM on this machine; the tokens it tells can be trained on as they are.
+//! let local = OpenAi::new(Connection::new("http://127.0.0.1:8000/v1"), "Qwen/Qwen3-8B")?.tokens();
+//! // A provider that wants a key.
+//! let connection = Connection::new("https://api.openai.com/v1").api_key(ApiKey::environment("OPENAI_API_KEY"));
+//! let remote = OpenAi::new(connection, "gpt-5-mini")?.field("reasoning_effort", "low").field("temperature", ());
+//! let agent = Agent::new(Arc::new(local));
+//! # Ok::<(), entropo_agent::model::http::BuildError>(())
+//! ```
+
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use self::request::Settings;
+use self::response::Completion;
+use super::http::{BuildError, Call, Client, Connection, KeyHeader, Tell};
+use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, ToolCalling};
+
+/// A model behind a server that speaks OpenAI's chat completions. Clones share connections and rate limit.
+#[derive(Clone, Debug)]
+pub struct OpenAi {
+    client: Client,
+    settings: Settings,
+}
+
+/// The field that limits the length of a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Length {
+    /// `max_tokens`, which every server knows except OpenAI's newer models.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`, which OpenAI's newer models want.
+    MaxCompletionTokens,
+}
+
+impl Length {
+    fn field(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
+impl OpenAi {
+    /// The model that the server calls `model`; trajectories record this name. OpenAI itself is asked with
+    /// [`Length::MaxCompletionTokens`].
+    pub fn new(connection: Connection, model: impl Into<String>) -> Result<Self, BuildError> {
+        let client = Client::new(connection, "chat/completions", KeyHeader::Bearer, &[])?;
+        let length = if client.host() == "api.openai.com" { Length::MaxCompletionTokens } else { Length::MaxTokens };
+        let settings = Settings { model: model.into(), length, ..Settings::default() };
+        Ok(Self { client, settings })
+    }
+
+    /// Sets how the server is told of tools. Default [`ToolCalling::Native`].
+    #[must_use]
+    pub fn tool_calling(mut self, calling: ToolCalling) -> Self {
+        self.settings.calling = calling;
+        self
+    }
+
+    /// Asks for tokens and their log-probabilities (`return_token_ids` and `logprobs`, as vLLM and entropo's own server
+    /// have them). If the server tells them, they reach the trajectory and can be trained on as they were sampled. Other
+    /// servers ignore the fields or refuse them.
+    #[must_use]
+    pub fn tokens(mut self) -> Self {
+        self.settings.tokens = true;
+        self
+    }
+
+    /// Asks for replies in one piece. Without this they are streamed, so that a server that hangs is noticed.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.settings.whole = true;
+        self
+    }
+
+    /// Sends the reasoning of earlier turns that called tools back, as `reasoning_content`; some models want it.
+    #[must_use]
+    pub fn send_reasoning(mut self) -> Self {
+        self.settings.send_reasoning = true;
+        self
+    }
+
+    /// Sets the field that limits the length of a reply.
+    #[must_use]
+    pub fn length(mut self, length: Length) -> Self {
+        self.settings.length = length;
+        self
+    }
+
+    /// Sets a field of every request's body, in the place of what would be sent; null (`()`) leaves a field out. The value
+    /// is not secret: it may be logged.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Self {
+        // What is no JSON, such as a map with keys that are no text, is left out.
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        self.settings.fields.insert(name.into(), value);
+        self
+    }
+
+    /// Sets what tokens cost; [`Usage::cost_nano_usd`](entropo_core::Usage::cost_nano_usd) is then known.
+    #[must_use]
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.client.prices = Some(prices);
+        self
+    }
+
+    /// Keeps the bytes of responses in [`Reply::raw`].
+    #[must_use]
+    pub fn keep_raw(mut self) -> Self {
+        self.client.keep_raw = true;
+        self
+    }
+
+    /// Has `see` called with every reply, in the task that asked for it: for what the trajectory does not keep.
+    #[must_use]
+    pub fn on_reply(mut self, see: impl Fn(&Reply) + Send + Sync + 'static) -> Self {
+        self.client.on_reply = Some(Arc::new(see));
+        self
+    }
+
+    /// Like [`ChatModel::stream`], with everything that the server told.
+    pub async fn reply(&self, request: ChatRequest<'_>, tell: Tell<'_>) -> Result<Reply, ModelError> {
+        let Settings { model, whole, .. } = &self.settings;
+        let (body, calling) = (self.settings.body(&request), &self.settings.calling);
+        let call = Call { provider: "openai", model, body, stream: !whole, calling };
+        self.client.ask::<Completion>(call, &request, tell).await
+    }
+}
+
+#[async_trait]
+impl ChatModel for OpenAi {
+    fn name(&self) -> &str {
+        &self.settings.model
+    }
+
+    async fn chat(&self, request: ChatRequest<'_>) -> Result<ChatResponse, ModelError> {
+        Ok(self.reply(request, &mut |_| ()).await?.response)
+    }
+
+    async fn stream(
+        &self,
+        request: ChatRequest<'_>,
+        tell: &mut (dyn for<'d> FnMut(Delta<'d>) + Send),
+    ) -> Result<ChatResponse, ModelError> {
+        Ok(self.reply(request, tell).await?.response)
+    }
+}

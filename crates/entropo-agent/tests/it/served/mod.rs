@@ -1,0 +1,8 @@
+//! Models behind servers, good and bad, over real connections.
+
+mod anthropic;
+mod broken;
+mod flaky;
+mod openai;
+mod secrets;
+mod server;
