@@ -79,23 +79,38 @@ pub enum Failure {
     },
     /// A model that cannot be had.
     #[error(transparent)]
-    Hub(#[from] HubError),
+    Hub(Box<HubError>),
     /// A checkpoint that cannot be read.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Checkpoint(Box<CheckpointError>),
     /// A tokenizer or template that cannot be read.
     #[error(transparent)]
-    Encode(#[from] EncodeError),
+    Encode(Box<EncodeError>),
     /// Rows that cannot be learned from.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(Box<DataError>),
     /// An adapter that cannot be made.
     #[error(transparent)]
-    Adapter(#[from] AdapterError),
+    Adapter(Box<AdapterError>),
     /// A run that cannot start or go on.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     /// Metrics that cannot be written.
     #[error(transparent)]
-    Monitor(#[from] MonitorError),
+    Monitor(Box<MonitorError>),
+}
+
+macro_rules! boxed {
+    ($($variant:ident($source:ty)),+ $(,)?) => {
+        $(impl From<$source> for Failure {
+            fn from(source: $source) -> Self {
+                Self::$variant(Box::new(source))
+            }
+        })+
+    };
+}
+
+boxed! {
+    Hub(HubError), Checkpoint(CheckpointError), Encode(EncodeError), Data(DataError), Adapter(AdapterError),
+    Train(TrainError), Monitor(MonitorError),
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entropo_train::checkpoint::{CONFIG, Weights};
+use entropo_train::checkpoint::{CONFIG, CheckpointError, Weights};
 use entropo_train::data::{Dataset, Kind, Source};
 use entropo_train::decoder::DecoderConfig;
 use entropo_train::text::ChatFormat;
@@ -35,7 +35,7 @@ impl Plan {
     /// Whatever is wrong with settings, model or data. Nothing but tokenised rows was written then.
     pub fn new(settings: Settings, model: &Path) -> Result<Self, Failure> {
         settings.validate()?;
-        let shape = DecoderConfig::from_file(&model.join(CONFIG)).map_err(|error| Failure::Checkpoint(error.into()))?;
+        let shape = DecoderConfig::from_file(&model.join(CONFIG)).map_err(CheckpointError::from)?;
         let weights = Weights::open(model)?;
         let count = |shape: &[usize]| shape.iter().map(|size| *size as u64).product();
         let tensors = weights.tensors().map(|(name, shape, _)| (name.to_owned(), count(shape))).collect();

@@ -14,6 +14,7 @@ use entropo_train::monitor::{Description, Monitor, MonitorOptions, Output, Recor
 use entropo_train::trainer::Training;
 use indicatif::ProgressBar;
 
+use crate::device;
 use crate::failure::Failure;
 use crate::plan::{Plan, bar};
 
@@ -45,11 +46,13 @@ pub struct Ended {
 /// be written. What was saved before stays as it is.
 pub fn run(plan: &Plan, device: &Device, stop: &AtomicBool, output: Output) -> Result<Ended, Failure> {
     let settings = &plan.settings;
+    let replicas = settings.replicas.iter().map(|name| device::open(Some(name))).collect::<Result<Vec<_>, _>>()?;
     let start = start(plan, device)?;
     let reference = bar("reference", "{pos}/{len} examples");
     let tell = reference.clone();
     let source: &dyn Source = &plan.train;
     let mut training = Training::over(source, settings.training.clone())
+        .replicas(replicas)
         .directory(&settings.output)
         .companions(&plan.model)
         .progress(move |done, whole| {

@@ -23,6 +23,9 @@ pub struct Settings {
     /// `cpu`, `cuda` or `wgpu`, of those that the program was built for; with `:N`, the device of that number. Default:
     /// the first that it was built for.
     pub device: Option<String>,
+    /// Devices of further replicas that share the work of each update, such as `["cuda:1", "cuda:2"]`; a device may be
+    /// named again. Default: none.
+    pub replicas: Vec<String>,
     /// A low-rank adapter that is trained instead of the weights. Default: none, all weights are trained.
     pub lora: Option<LoraConfig>,
     /// Rows to train on.
@@ -69,6 +72,7 @@ impl Default for Settings {
             model: String::new(),
             output: PathBuf::from("run"),
             device: None,
+            replicas: Vec::new(),
             lora: None,
             data: DataSettings::default(),
             training: TrainConfig::default(),

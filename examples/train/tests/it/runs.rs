@@ -64,6 +64,20 @@ fn a_stopped_run_goes_on_and_ends_as_if_it_had_not() {
 }
 
 #[test]
+fn replicas_share_the_work() {
+    let [alone, together] = [Place::new(), Place::new()];
+    go(&alone, &["training.micro_batch=1"], false).unwrap();
+    go(&together, &["training.micro_batch=1", "replicas=[\"cpu\"]"], false).unwrap();
+    let losses = |place: &Place| {
+        let mut losses = Vec::new();
+        read_metrics(place.path("run").join("metrics.jsonl"), |record| losses.push(record.scalars["loss"])).unwrap();
+        losses
+    };
+    let (alone, together) = (losses(&alone), losses(&together));
+    assert!(alone.iter().zip(&together).all(|(one, other)| (one - other).abs() < 1e-4), "{alone:?} and {together:?}");
+}
+
+#[test]
 fn other_settings_do_not_go_on_in_the_same_directory() {
     let place = Place::new();
     go(&place, &[], false).unwrap();
@@ -82,7 +96,7 @@ fn what_cannot_be_trained_on_is_refused_before_anything_is_written() {
     for name in ["empty.jsonl", "equal.jsonl"] {
         let data = format!("data.train=[{:?}]", place.path(name));
         let error = go(&place, &[&data], false).unwrap_err();
-        assert!(matches!(error, Failure::Data(DataError::Nothing(_))), "{name}: {error}");
+        assert!(matches!(&error, Failure::Data(error) if matches!(**error, DataError::Nothing(_))), "{name}: {error}");
     }
     let rank = go(&place, &["lora.rank=9000"], false).unwrap_err();
     assert!(matches!(rank, Failure::Adapter(_)) && rank.to_string().contains("9000"), "{rank}");

@@ -32,7 +32,7 @@ fn learner(decoder: &Decoder, optimizer: &OptimizerConfig, micro_batch: usize) -
 }
 
 /// One step whose objective is the sum of `weights` times log-probabilities; returns what was judged.
-fn step(learner: &mut Learner, sequences: &[Sequence], rate: f64, weight: impl Fn(usize) -> f64) -> Vec<f64> {
+fn step(learner: &mut Learner, sequences: &[Sequence], rate: f64, weight: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
     let sequences: Vec<&Sequence> = sequences.iter().collect();
     let mut judged = Vec::new();
     let judge = |policy: &[f64]| {
