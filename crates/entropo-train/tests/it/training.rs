@@ -23,6 +23,7 @@ mod data;
 mod diverged;
 mod evaluation;
 mod killed;
+mod precision;
 mod reference;
 mod refused;
 mod resume;
