@@ -44,10 +44,11 @@ fn child() {
     let training = Training::over(&examples, settings()).evaluate_on(&held_out).directory(directory.join("run"));
     let training = training.start(&decoder(1), &Device::default()).unwrap();
     let path = directory.join("log.jsonl");
-    let known = fs::read_to_string(&path).unwrap_or_default();
-    let kept: String = known.split_inclusive('\n').take(training.done()).collect();
-    fs::write(&path, kept).unwrap();
-    let mut log = OpenOptions::new().append(true).open(&path).unwrap();
+    let known = fs::read(&path).unwrap_or_default();
+    let kept: usize = known.split_inclusive(|byte| *byte == b'\n').take(training.done()).map(<[u8]>::len).sum();
+    let mut log = OpenOptions::new().append(true).create(true).open(&path).unwrap();
+    // Cut in one call: a file that is written anew is empty in between, and this process dies at any moment.
+    log.set_len(kept as u64).unwrap();
     let end = training.run(|record, _| {
         log.write_all(format!("{}\n", serde_json::to_string(record).unwrap()).as_bytes()).unwrap();
         ControlFlow::Continue(())
