@@ -81,6 +81,9 @@ impl<'a> TrainingBuilder<'a> {
     pub fn start(self, start: &Decoder, device: &Device) -> Result<Training<'a>, TrainError> {
         let Self { config, examples, evaluation, reference: known, directory, companions, mut progress } = self;
         config.validate()?;
+        if !start.has_adapter() && start.is_quantised() {
+            return Err(TrainError::Quantised);
+        }
         let shape = start.config();
         if let Some(companions) = &companions {
             check_companions(companions, shape)?;
