@@ -112,10 +112,9 @@ fn taken(gradients: &mut Gradients, param: &Param<Tensor<2>>) -> Option<Tensor<2
 impl Decoder {
     /// The output matrix, which may be the embedding, and its low-rank change.
     fn output(&self) -> (&Param<Tensor<2>>, Option<&LoraPair>) {
-        match self.lm_head() {
-            Some(head) => (&head.weight, head.lora.as_ref()),
-            None => (self.embedding(), None),
-        }
+        // A head is never quantised.
+        let head = self.lm_head().and_then(|head| Some((head.weight.whole()?, head.lora.as_ref())));
+        head.unwrap_or((self.embedding(), None))
     }
 
     /// Hidden states in the precision that the head computes in: f32 if they or its weights are.

@@ -11,7 +11,7 @@ use entropo_train::burn::tensor::{Device, Distribution, Tensor};
 use entropo_train::data::{Batch, DataError, Dataset, Example, Sequence, Source};
 use entropo_train::decoder::DecoderConfig;
 use entropo_train::decoder::config::FeedForward;
-use entropo_train::trainer::{MICRO_TOKENS, OptimizerConfig, Precision, TrainConfig};
+use entropo_train::trainer::{MICRO_TOKENS, OptimizerConfig, Precision};
 
 use crate::failure::Failure;
 use crate::plan::Plan;
@@ -68,7 +68,7 @@ impl Estimate {
         let reference = if training.objective.needs_reference() { 1.0 } else { 0.0 };
         Ok(Self {
             parameters: (all, learning),
-            memory: memory(training, shape, all, learning, plan.settings.lora.is_some(), work.part),
+            memory: memory(plan, all, learning, work.part),
             steps,
             tokens: (tokens[0], tokens[1]),
             operations: forward * (passes * epochs + reference),
@@ -156,14 +156,8 @@ fn attention(shape: &DecoderConfig, work: &Work) -> f64 {
     2.0 * (shape.layers.len() * shape.query_size()) as f64 * work.squares
 }
 
-fn memory(
-    training: &TrainConfig,
-    shape: &DecoderConfig,
-    all: u64,
-    learning: u64,
-    frozen: bool,
-    part: u64,
-) -> Vec<(&'static str, u64)> {
+fn memory(plan: &Plan, all: u64, learning: u64, part: u64) -> Vec<(&'static str, u64)> {
+    let (training, shape) = (&plan.settings.training, &plan.shape);
     let moments = match training.optimizer {
         OptimizerConfig::AdamW(_) => 2 * F32,
         OptimizerConfig::Muon(_) => F32,
@@ -183,9 +177,15 @@ fn memory(
     let layers = shape.layers.len();
     // The blocks' inputs, and one block with its gradients; or all blocks.
     let kept = if training.checkpointing { layers * hidden + 2 * block } else { layers * (hidden + block) + block };
-    let base = if frozen { learning } else { 0 };
+    let adapter = if plan.settings.lora.is_some() { learning } else { 0 };
+    // Matrices of blocks in a few bits, and a scale of 32 bits for each block of them.
+    let is_packed = |name: &str| plan.settings.quantise.is_some() && name.ends_with("_proj.weight");
+    let packed: u64 = plan.tensors.iter().filter(|(name, _)| is_packed(name)).map(|(_, count)| count).sum();
+    let bits =
+        plan.settings.quantise.map_or(32.0, |config| f64::from(u8::from(config.bits)) + 32.0 / config.block as f64);
+    let weights = (all - packed + adapter) * F32 + (packed as f64 * bits / 8.0) as u64;
     vec![
-        ("weights", (all + base) * F32),
+        ("weights", weights),
         ("gradients", learning * F32),
         ("moments", learning * moments),
         ("activations", part * number * (kept + 4 * hidden) as u64),

@@ -123,7 +123,8 @@ pub fn run(plan: &Plan, device: &Device, stop: &AtomicBool, output: Output) -> R
 /// The model with its adapter, on the device.
 fn start(plan: &Plan, device: &Device) -> Result<Decoder, Failure> {
     let bar = bar("weights", "{bytes}/{total_bytes}");
-    let options = LoadOptions { progress: Some(loading(bar.clone())), ..LoadOptions::default() };
+    let (progress, quantise) = (Some(loading(bar.clone())), plan.settings.quantise);
+    let options = LoadOptions { progress, quantise, ..LoadOptions::default() };
     let decoder = load_with(&plan.model, device, &options)?;
     bar.finish_and_clear();
     match &plan.settings.lora {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entropo_train::adapter::LoraConfig;
+use entropo_train::adapter::{LoraConfig, QuantisationConfig};
 use entropo_train::data::DataConfig;
 use entropo_train::trainer::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Settings {
     pub replicas: Vec<String>,
     /// A low-rank adapter that is trained instead of the weights. Default: none, all weights are trained.
     pub lora: Option<LoraConfig>,
+    /// Keeps the weights below the adapter in 4 or 8 bits (QLoRA); needs `lora`. Default: none, they are in f32.
+    pub quantise: Option<QuantisationConfig>,
     /// Rows to train on.
     pub data: DataSettings,
     /// How to train.
@@ -74,6 +76,7 @@ impl Default for Settings {
             device: None,
             replicas: Vec::new(),
             lora: None,
+            quantise: None,
             data: DataSettings::default(),
             training: TrainConfig::default(),
             monitor: MonitorSettings::default(),
@@ -127,6 +130,10 @@ impl Settings {
         }
         if self.data.train.is_empty() {
             return missing("data.train", "files of rows, such as [\"pairs.jsonl\"]");
+        }
+        if self.quantise.is_some() && self.lora.is_none() {
+            let range = "absent without `lora`: quantised weights do not learn";
+            return Err(Failure::Range { key: "quantise", value: "set".to_owned(), range });
         }
         let share = self.data.evaluate_share;
         if !(0.0..1.0).contains(&share) {

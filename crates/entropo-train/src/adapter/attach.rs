@@ -12,6 +12,7 @@ use crate::decoder::Decoder;
 use crate::decoder::linear::Linear;
 use crate::decoder::lora::{Dropout, LoraPair, Pass};
 use crate::decoder::place::Place;
+use crate::decoder::weight::{Weight, is_of_packed};
 
 impl Decoder {
     /// This decoder with an adapter, in the place of one that it may have. All tensors are shared; in training they are
@@ -27,7 +28,7 @@ impl Decoder {
         let mut adapted = self.without_adapter().set_require_grad(false);
         for (name, linear) in adapted.linears_mut() {
             if let Some(change) = adapter.layers.get(&name) {
-                linear.lora = Some(pair(change, &linear.weight.lazy_device()));
+                linear.lora = Some(pair(change, &linear.weight.device()));
             }
         }
         adapted.adapter = Some(adapter.config.clone());
@@ -67,6 +68,9 @@ impl Decoder {
 
     /// A decoder without adapter that computes the same: `scale * B A` is added to the weights of changed layers, in
     /// f32 and then rounded to their type. All others are shared. Without an adapter, this decoder.
+    ///
+    /// Quantised weights are [dequantised](Self::dequantised): the adapter was trained over what they stand for, and the
+    /// sum has no such form. The original weights, which are other numbers, want an adapter that was trained over them.
     pub fn merge(&self) -> Self {
         self.folded(1.0)
     }
@@ -81,17 +85,17 @@ impl Decoder {
     }
 
     fn folded(&self, sign: f64) -> Self {
-        let mut folded = self.clone();
+        let mut folded = self.dequantised();
         if folded.adapter.take().is_none() {
             return folded;
         }
         for (_, Linear { weight, lora, .. }) in folded.linears_mut() {
             if let Some(pair) = lora.take() {
                 let change = pair.change().mul_scalar(sign);
-                *weight = weight.clone().map(|weight| {
+                *weight = Weight::Whole(weight.clone().dequantised().map(|weight| {
                     let dtype = weight.dtype();
                     (weight.set_require_grad(false).cast(DType::F32) + change).cast(dtype)
-                });
+                }));
             }
         }
         learnable(folded)
@@ -154,7 +158,8 @@ fn learnable(decoder: Decoder) -> Decoder {
             self.0.exit();
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let learns = !self.0.name().ends_with(".e_score_correction_bias");
+            let name = self.0.name();
+            let learns = !name.ends_with(".e_score_correction_bias") && !is_of_packed(&name);
             param.set_require_grad(learns)
         }
     }
@@ -180,10 +185,10 @@ mod tests {
     /// The address of the first linear layer's values, which must be nobody else's: burn then hands out the memory
     /// itself.
     fn address(mut decoder: Decoder) -> *const u8 {
-        let blank = Param::from_tensor(Tensor::zeros([1, 1], &Device::default()));
+        let blank = Weight::Whole(Param::from_tensor(Tensor::zeros([1, 1], &Device::default())));
         let weight = std::mem::replace(&mut decoder.linears_mut().remove(0).1.weight, blank);
         drop(decoder);
-        weight.into_value().into_data().as_bytes().as_ptr()
+        weight.dequantised().into_value().into_data().as_bytes().as_ptr()
     }
 
     /// A decoder whose first linear layer has values at a known address.
@@ -191,7 +196,8 @@ mod tests {
         let mut decoder = decoder();
         let data = TensorData::new((0..64).map(|value| value as f32).collect::<Vec<_>>(), [8, 8]);
         let address = data.as_bytes().as_ptr();
-        decoder.linears_mut().remove(0).1.weight = Param::from_tensor(Tensor::from_data(data, &Device::default()));
+        let weight = Param::from_tensor(Tensor::from_data(data, &Device::default()));
+        decoder.linears_mut().remove(0).1.weight = Weight::Whole(weight);
         (decoder, address)
     }
 
@@ -230,7 +236,7 @@ mod tests {
             let flags: Vec<_> = pairs
                 .map(|(_, Linear { weight, lora, .. })| {
                     let pair = lora.as_ref().map(|pair| pair.a.is_require_grad() && pair.b.is_require_grad());
-                    (weight.is_require_grad(), pair)
+                    (weight.whole().unwrap().is_require_grad(), pair)
                 })
                 .collect();
             let first = flags[0];

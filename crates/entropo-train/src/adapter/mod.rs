@@ -12,6 +12,13 @@
 //! the changes of layers named like an expert's that are none: the dense blocks and shared experts of GLM-4 MoE. Exclude
 //! those, or hand on [merged](Decoder::merge) weights.)
 //!
+//! # A quantised base
+//!
+//! The weights of a base that does not learn can be kept in 4 or 8 bits: [`Decoder::quantised`], or
+//! [`LoadOptions::quantise`](crate::checkpoint::LoadOptions::quantise), with which the base is never there in floats. An
+//! adapter attaches to it as to any other. Its products are computed in floats, forward and backward, from one weight at
+//! a time.
+//!
 //! # Dropout
 //!
 //! [`LoraConfig::dropout`] acts in updates only. An objective judges the very log-probabilities that are differentiated:
@@ -27,6 +34,7 @@ mod error;
 mod file;
 mod initial;
 mod peft;
+mod quantisation;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -35,6 +43,7 @@ use burn::tensor::TensorData;
 
 pub use config::LoraConfig;
 pub use error::AdapterError;
+pub use quantisation::{Bits, QuantisationConfig};
 pub use targets::Targets;
 
 #[cfg(doc)]

@@ -61,12 +61,21 @@ pub enum CheckpointError {
         /// Every difference.
         problems: Problems,
     },
+    /// A setting of loading that is out of range.
+    #[error("{0}")]
+    Setting(String),
     /// A decoder with an adapter, which a checkpoint has no place for.
     #[error(
         "the decoder has an adapter attached, which a checkpoint cannot hold; save `merge()`d weights, \
          `without_adapter()` the base's, or the adapter alone: `adapter()` and then `Adapter::save`"
     )]
     Adapter,
+    /// A decoder with quantised weights, which a checkpoint has no place for.
+    #[error(
+        "the decoder's weights are quantised, which a checkpoint does not hold; save `dequantised()` weights, or what was \
+         learned over them: the adapter alone, or `merge()`d weights"
+    )]
+    Quantised,
     /// Weights that cannot be saved.
     #[error("the weights cannot be saved:\n{0}")]
     Unsaved(Problems),

@@ -11,7 +11,9 @@ use super::error::{CheckpointError, Problem, Problems};
 use super::fit::is_left;
 use super::tensors::{convert, precision};
 use super::weights::{TensorSource, Weights};
+use crate::adapter::QuantisationConfig;
 use crate::decoder::place::Place;
+use crate::decoder::weight::{Packed, Weight, is_of_packed};
 use crate::decoder::{Decoder, DecoderConfig};
 
 /// How a checkpoint is loaded.
@@ -19,6 +21,9 @@ use crate::decoder::{Decoder, DecoderConfig};
 pub struct LoadOptions {
     /// The type of the weights on the device; `None`: f32.
     pub dtype: Option<FloatDType>,
+    /// Keeps the weights of the blocks' linear layers in a few bits, as [`Decoder::quantised`] does, each as soon as it is
+    /// read: they are never all there in floats. `None`: in floats.
+    pub quantise: Option<QuantisationConfig>,
     /// Is told after each tensor how far loading is.
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
 }
@@ -67,6 +72,9 @@ fn decoder_from(
     options: &LoadOptions,
 ) -> Result<Decoder, CheckpointError> {
     weights.check_claims(config)?;
+    if let Some(quantise) = &options.quantise {
+        quantise.validate().map_err(|error| CheckpointError::Setting(error.to_string()))?;
+    }
     let (all_tensors, all_bytes) = weights.size(|name| !is_left(config, name));
     let mut loader = Loader {
         weights,
@@ -76,7 +84,11 @@ fn decoder_from(
         done: Progress { tensors: 0, all_tensors, bytes: 0, all_bytes },
         problems: vec![],
     };
-    let decoder = Decoder::blank(config, device).map(&mut loader);
+    let mut decoder = Decoder::blank(config, device);
+    if let Some(quantise) = &options.quantise {
+        loader.pack(&mut decoder, quantise);
+    }
+    let decoder = decoder.map(&mut loader);
     let Loader { weights, problems, .. } = loader;
     weights.check_read(config, if problems.is_empty() { Ok(decoder) } else { Err(Problems(problems)) })
 }
@@ -92,18 +104,38 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn tensor<const D: usize>(&mut self, shape: &[usize]) -> Result<Tensor<D>, Problem> {
-        let name = self.place.name();
-        let data = self.weights.take(&name, shape)?;
-        self.done.tensors += 1;
-        self.done.bytes += data.as_bytes().len() as u64;
-        let dtype = precision(&name, self.options.dtype.unwrap_or(FloatDType::F32));
-        let (data, device) = (convert(&name, data, dtype)?, self.device);
+    fn tensor<const D: usize>(&mut self, name: &str, shape: &[usize]) -> Result<Tensor<D>, Problem> {
+        let data = self.weights.take(name, shape)?;
+        let bytes = data.as_bytes().len();
+        let dtype = precision(name, self.options.dtype.unwrap_or(FloatDType::F32));
+        let (data, device) = (convert(name, data, dtype)?, self.device);
         let tensor = device.memory_persistent_allocations(data, |data| Tensor::from_data(data, (device, dtype)));
+        self.report(bytes);
+        Ok(tensor)
+    }
+
+    /// Packs the weights of the blocks' linear layers as they are read.
+    fn pack(&mut self, decoder: &mut Decoder, config: &QuantisationConfig) {
+        for (name, linear) in decoder.block_linears_mut() {
+            match self.weights.take(&format!("{name}.weight"), &linear.shape()) {
+                Ok(data) => {
+                    let bytes = data.as_bytes().len();
+                    let pack = |data| Packed::new(data, config, self.device);
+                    linear.weight = Weight::Packed(self.device.memory_persistent_allocations(data, pack));
+                    self.report(bytes);
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+    }
+
+    /// Says that another tensor is there, of so many bytes in its file.
+    fn report(&mut self, bytes: usize) {
+        self.done.tensors += 1;
+        self.done.bytes += bytes as u64;
         if let Some(progress) = &self.options.progress {
             progress(self.done);
         }
-        Ok(tensor)
     }
 }
 
@@ -117,7 +149,11 @@ impl ModuleMapper for Loader<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.tensor(&param.lazy_shape()) {
+        let name = self.place.name();
+        if is_of_packed(&name) {
+            return param;
+        }
+        match self.tensor(&name, &param.lazy_shape()) {
             Ok(tensor) => {
                 let id = param.id;
                 param.transform_for_load(tensor, id)

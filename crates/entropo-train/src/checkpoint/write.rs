@@ -20,7 +20,11 @@ pub fn decoder_to_bytes(decoder: &Decoder) -> Result<Vec<u8>, CheckpointError> {
 
 /// A decoder's weights, which must be all that it computes with.
 pub(super) fn whole(decoder: &Decoder) -> Result<DeviceTensors, CheckpointError> {
-    if decoder.has_adapter() { Err(CheckpointError::Adapter) } else { Ok(DeviceTensors::of(decoder)) }
+    match decoder {
+        decoder if decoder.has_adapter() => Err(CheckpointError::Adapter),
+        decoder if decoder.is_quantised() => Err(CheckpointError::Quantised),
+        decoder => Ok(DeviceTensors::of(decoder)),
+    }
 }
 
 /// A safetensors file of tensors in a type, or in each one's own.

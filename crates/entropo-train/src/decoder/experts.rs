@@ -33,7 +33,7 @@ impl Experts {
     pub(super) fn new(experts: &ExpertsConfig, config: &DecoderConfig, init: &mut Init<'_>) -> Self {
         let corrected = matches!(experts.router, Router::Sigmoid { .. });
         let gate = Gate {
-            weight: init.linear(config.hidden_size, experts.experts, false).weight,
+            weight: init.matrix(config.hidden_size, experts.experts),
             e_score_correction_bias: corrected.then(|| init.constant(experts.experts, 0.0).set_require_grad(false)),
         };
         Self {

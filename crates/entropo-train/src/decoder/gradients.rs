@@ -8,6 +8,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use super::Decoder;
 use super::place::Place;
+use super::weight::is_of_packed;
 
 /// What a backward pass found, in f32, for the parameters that learn.
 #[derive(Debug)]
@@ -117,5 +118,6 @@ impl Gradients {
 /// Whether a parameter learns, by its name in the module.
 pub(crate) fn learns(name: &str, adapted: bool) -> bool {
     let of_adapter = name.ends_with(".lora.a") || name.ends_with(".lora.b");
-    if adapted { of_adapter } else { !of_adapter && !name.ends_with(".e_score_correction_bias") }
+    let fixed = name.ends_with(".e_score_correction_bias") || is_of_packed(name);
+    if adapted { of_adapter } else { !of_adapter && !fixed }
 }

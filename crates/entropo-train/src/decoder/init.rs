@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::linear::Linear;
+use super::weight::Weight;
 
 /// Standard deviation of the embedding. Larger than the customary 0.02: the residual stream is normalised before every
 /// layer, and a tiny model whose stream is mostly block output at first does not learn to copy (lab notes, section 7).
@@ -51,16 +52,25 @@ impl<'a> Init<'a> {
         self.parameter(values, [width])
     }
 
+    /// `[output, input]` with the standard deviation of a [`linear`](Self::linear) layer's.
+    pub(super) fn matrix(&mut self, input: usize, output: usize) -> Param<Tensor<2>> {
+        self.scaled_matrix(input, output, 1.0 / (input as f64).sqrt())
+    }
+
     fn projection(&mut self, input: usize, output: usize, deviation: f64, bias: bool) -> Linear {
+        let weight = self.scaled_matrix(input, output, deviation);
+        let bias = bias.then(|| self.constant(output, 0.0));
+        Linear { weight: Weight::Whole(weight), bias, lora: None }
+    }
+
+    fn scaled_matrix(&mut self, input: usize, output: usize, deviation: f64) -> Param<Tensor<2>> {
         // Drawn input by input.
         let drawn = self.normals(input * output, deviation);
         let values = drawn.map(|drawn| {
             let column = |column: usize| drawn.iter().skip(column).step_by(output.max(1)).copied();
             (0..output).flat_map(column).collect()
         });
-        let weight = self.parameter(values, [output, input]);
-        let bias = bias.then(|| self.constant(output, 0.0));
-        Linear { weight, bias, lora: None }
+        self.parameter(values, [output, input])
     }
 
     fn parameter<const D: usize>(&self, values: Option<Vec<f32>>, shape: [usize; D]) -> Param<Tensor<D>> {

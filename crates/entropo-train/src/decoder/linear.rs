@@ -5,6 +5,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::gradients::Gradients;
 use super::lora::LoraPair;
+use super::weight::Weight;
 
 /// `x W^T + b`, plus what an attached adapter adds.
 ///
@@ -12,7 +13,7 @@ use super::lora::LoraPair;
 /// product reads it through transposed strides, which costs a matrix product nothing.
 #[derive(Module, Debug)]
 pub struct Linear {
-    pub(crate) weight: Param<Tensor<2>>, // [output, input]
+    pub(crate) weight: Weight, // [output, input]
     pub(super) bias: Option<Param<Tensor<1>>>,
     pub(crate) lora: Option<LoraPair>,
 }
@@ -20,18 +21,13 @@ pub struct Linear {
 impl Linear {
     /// Of the weight: `[output, input]`.
     pub(crate) fn shape(&self) -> [usize; 2] {
-        self.weight.lazy_shape().dims()
-    }
-
-    /// The weight as it is computed with.
-    pub(crate) fn weight(&self, dtype: DType) -> Tensor<2> {
-        in_dtype(self.weight.val(), dtype)
+        self.weight.shape()
     }
 
     /// `[row, input]` to `[row, output]`.
     pub(crate) fn forward(&self, x: &Tensor<2>) -> Tensor<2> {
         let dtype = x.dtype();
-        let mut y = x.clone().matmul(self.weight(dtype).transpose());
+        let mut y = x.clone().matmul(self.weight.values(dtype).transpose());
         if let Some(bias) = &self.bias {
             y = y + bias.val().cast(dtype).unsqueeze();
         }
@@ -44,24 +40,17 @@ impl Linear {
     /// From the gradient of the result to that of the input: `[row, output]` to `[row, input]`.
     pub(crate) fn backward(&self, x: &Tensor<2>, dy: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
         let dtype = x.dtype();
-        gradients.add(&self.weight, || dy.clone().transpose().matmul(x.clone()));
+        if let Some(weight) = self.weight.whole() {
+            gradients.add(weight, || dy.clone().transpose().matmul(x.clone()));
+        }
         if let Some(bias) = &self.bias {
             let [output] = bias.lazy_shape().dims();
             gradients.add(bias, || dy.clone().cast(DType::F32).sum_dim(0).reshape([output]));
         }
-        let dx = dy.clone().matmul(self.weight(dtype));
+        let dx = dy.clone().matmul(self.weight.values(dtype));
         match &self.lora {
             Some(lora) => (dx.cast(DType::F32) + lora.backward(x, dy, gradients)).cast(dtype),
             None => dx,
         }
-    }
-}
-
-/// A stored weight in the precision that is computed in.
-fn in_dtype(weight: Tensor<2>, dtype: DType) -> Tensor<2> {
-    match weight.dtype() {
-        stored if stored == dtype => weight,
-        DType::QFloat(_) => weight.dequantize().cast(dtype),
-        _ => weight.cast(dtype),
     }
 }

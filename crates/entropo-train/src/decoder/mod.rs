@@ -23,6 +23,7 @@ pub mod norm;
 pub(crate) mod place;
 pub(crate) mod routing;
 pub(crate) mod trace;
+pub(crate) mod weight;
 
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor};
@@ -84,11 +85,13 @@ impl Decoder {
 
     /// Every linear layer with its name in a checkpoint, such as `model.layers.0.self_attn.q_proj`.
     pub(crate) fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
-        let blocks = self.model.layers.iter_mut().enumerate().flat_map(|(index, block)| {
-            let linears = block.linears_mut().into_iter();
-            linears.map(move |(name, linear)| (format!("model.layers.{index}.{name}"), linear))
-        });
+        let blocks = block_linears(&mut self.model.layers);
         blocks.chain(self.lm_head.iter_mut().map(|head| ("lm_head".to_owned(), head))).collect()
+    }
+
+    /// The same without the head.
+    pub(crate) fn block_linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        block_linears(&mut self.model.layers).collect()
     }
 
     /// The decoder's shape.
@@ -132,4 +135,11 @@ impl Decoder {
         let hidden = self.hidden(ids).reshape([batch * tokens, self.config.hidden_size]);
         self.head(hidden).reshape([batch, tokens, self.config.vocab_size])
     }
+}
+
+fn block_linears(blocks: &mut [Block]) -> impl Iterator<Item = (String, &mut Linear)> {
+    blocks.iter_mut().enumerate().flat_map(|(index, block)| {
+        let linears = block.linears_mut().into_iter();
+        linears.map(move |(name, linear)| (format!("model.layers.{index}.{name}"), linear))
+    })
 }

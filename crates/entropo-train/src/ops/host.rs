@@ -2,10 +2,13 @@
 //!
 //! Without that backend there are none, and every operation takes its other form.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 /// The values of a tensor in this process's memory, row by row.
 pub(crate) struct Values(imp::Primitive);
+
+/// Integers of 32 bits in this process's memory, row by row.
+pub(crate) struct Words(imp::Words);
 
 /// Values that may be changed: the tensor's own memory if nobody else holds it, else a copy.
 pub(crate) struct Owned(imp::Primitive);
@@ -18,6 +21,17 @@ impl Values {
 
     pub(crate) fn as_slice(&self) -> &[f32] {
         imp::slice(&self.0)
+    }
+}
+
+impl Words {
+    /// `None` on other backends and for other types.
+    pub(crate) fn of<const D: usize>(tensor: &Tensor<D, Int>) -> Option<Self> {
+        imp::words(tensor.clone()).map(Self)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[i32] {
+        imp::slice_of_words(&self.0)
     }
 }
 
@@ -56,9 +70,19 @@ impl Owned {
 mod imp {
     use burn::backend::Flex;
     use burn::backend::flex::FlexTensor;
-    use burn::tensor::{DType, Tensor, TensorData};
+    use burn::tensor::{DType, Int, Tensor, TensorData};
 
     pub(super) type Primitive = FlexTensor;
+    pub(super) type Words = FlexTensor;
+
+    pub(super) fn words<const D: usize>(tensor: Tensor<D, Int>) -> Option<Words> {
+        let plain = tensor.dtype() == DType::I32;
+        plain.then(|| tensor.try_into_primitive::<Flex>().ok()).flatten().map(contiguous)
+    }
+
+    pub(super) fn slice_of_words(tensor: &Words) -> &[i32] {
+        tensor.as_slice().unwrap_or_default()
+    }
 
     pub(super) fn here<const D: usize>(tensor: Tensor<D>) -> Option<Primitive> {
         let plain = tensor.dtype() == DType::F32 && !tensor.is_autodiff();
@@ -99,9 +123,18 @@ mod imp {
 
 #[cfg(not(feature = "flex"))]
 mod imp {
-    use burn::tensor::{Device, Tensor, TensorData};
+    use burn::tensor::{Device, Int, Tensor, TensorData};
 
     pub(super) type Primitive = Vec<f32>;
+    pub(super) type Words = Vec<i32>;
+
+    pub(super) fn words<const D: usize>(_tensor: Tensor<D, Int>) -> Option<Words> {
+        None
+    }
+
+    pub(super) fn slice_of_words(words: &Words) -> &[i32] {
+        words
+    }
 
     pub(super) fn here<const D: usize>(_tensor: Tensor<D>) -> Option<Primitive> {
         None

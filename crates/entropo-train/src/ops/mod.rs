@@ -16,6 +16,7 @@ pub(crate) mod heads;
 pub(crate) mod host;
 pub(crate) mod math;
 pub(crate) mod norm;
+pub(crate) mod packed;
 pub(crate) mod parallel;
 pub(crate) mod rotary;
 pub(crate) mod squares;

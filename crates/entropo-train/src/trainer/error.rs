@@ -77,6 +77,11 @@ pub enum TrainError {
         /// The sum.
         value: f64,
     },
+    /// A decoder whose weights are quantised and that has no adapter.
+    #[error(
+        "quantised weights cannot learn; attach an adapter with `with_adapter`, or train the `dequantised()` decoder"
+    )]
+    Quantised,
     /// Nothing to train on.
     #[error("no examples to {purpose} on; look at the report of dropped rows if there was data")]
     Empty {

@@ -2,7 +2,7 @@
 //! other.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use crate::data::Sequence;
@@ -50,7 +50,16 @@ impl ModuleVisitor for HashWeights {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let data = param.val().into_data();
+        self.add(param.val().into_data());
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.add(param.val().into_data());
+    }
+}
+
+impl HashWeights {
+    fn add(&mut self, data: TensorData) {
         self.hash.update(format!("{} {:?} {:?}\n", self.place.name(), data.dtype(), data.shape()));
         self.hash.update(data.as_bytes());
     }

@@ -112,13 +112,16 @@ impl Learner {
     /// One update.
     ///
     /// # Errors
-    /// Those of the judge, and [`TrainError::NotFinite`]; the decoder is as it was then.
+    /// Those of the judge, [`TrainError::NotFinite`], and [`TrainError::Quantised`]; the decoder is as it was then.
     pub fn step(
         &mut self,
         sequences: &[&Sequence],
         learning_rate: f64,
         mut judge: impl Judge + Send,
     ) -> Result<StepOutcome, TrainError> {
+        if !self.decoder.has_adapter() && self.decoder.is_quantised() {
+            return Err(TrainError::Quantised);
+        }
         let (judgement, gradients, looked) = self.gradients(sequences, &mut judge)?;
         let grad_norm = self.update(gradients, learning_rate)?;
         self.steps += 1;

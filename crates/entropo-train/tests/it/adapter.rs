@@ -1,6 +1,7 @@
 //! Adapters: on every family of decoders, on disk, and in training.
 
 mod files;
+mod quantised;
 mod training;
 
 use burn::module::Module;

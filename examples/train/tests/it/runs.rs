@@ -64,6 +64,20 @@ fn a_stopped_run_goes_on_and_ends_as_if_it_had_not() {
 }
 
 #[test]
+fn an_adapter_is_trained_over_a_quantised_base() {
+    let place = Place::new();
+    let whole = Plan::new(place.settings(&["lora.rank=2"]), &place.path("model")).unwrap();
+    let changes = ["lora.rank=2", "quantise={ bits = 4, block = 8 }"];
+    let packed = Plan::new(place.settings(&changes), &place.path("model")).unwrap();
+    let weights = |plan| Estimate::new(plan, &Device::default()).unwrap().memory[0].1;
+    assert!(weights(&packed) < weights(&whole));
+    let ended = go(&place, &changes, false).unwrap();
+    assert!(ended.last.join("adapter_model.safetensors").exists());
+    let full = place.settings(&changes[1..]).validate().unwrap_err();
+    assert!(full.to_string().contains("`quantise`") && full.to_string().contains("`lora`"), "{full}");
+}
+
+#[test]
 fn replicas_share_the_work() {
     let [alone, together] = [Place::new(), Place::new()];
     go(&alone, &["training.micro_batch=1"], false).unwrap();

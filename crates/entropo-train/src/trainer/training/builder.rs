@@ -91,6 +91,9 @@ impl<'a> TrainingBuilder<'a> {
         let Self { config, examples, evaluation, reference: known, directory, companions, mut progress, replicas } =
             self;
         config.validate()?;
+        if !start.has_adapter() && start.is_quantised() {
+            return Err(TrainError::Quantised);
+        }
         let shape = start.config();
         if let Some(companions) = &companions {
             check_companions(companions, shape)?;

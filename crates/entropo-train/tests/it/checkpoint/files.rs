@@ -248,7 +248,7 @@ fn progress_is_told_up_to_the_end() {
     let seen: Arc<Mutex<Vec<Progress>>> = Arc::default();
     let sink = Arc::clone(&seen);
     let progress = Arc::new(move |progress| sink.lock().unwrap().push(progress));
-    let options = LoadOptions { dtype: Some(FloatDType::BF16), progress: Some(progress) };
+    let options = LoadOptions { dtype: Some(FloatDType::BF16), progress: Some(progress), ..LoadOptions::default() };
     let loaded = load_with(folder.path(), &Device::default(), &options).unwrap();
     assert_eq!(loaded.dtype(), DType::BF16);
     let seen = seen.lock().unwrap();
