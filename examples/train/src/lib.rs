@@ -1,7 +1,7 @@
 //! Training from one TOML file.
 //!
 //! [`Settings`] are what the file says, every default filled in; [`Plan`] is everything that can be known without the
-//! weights, which is what a dry run shows; [`run`] trains.
+//! weights, which is what a dry run shows; [`run()`] trains.
 
 pub mod device;
 pub mod estimate;
