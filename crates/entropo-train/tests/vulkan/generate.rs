@@ -29,7 +29,7 @@ async fn what_the_device_learned_is_generated_on_the_host() {
         let judge = |policy: &[f64]| {
             let sums: Vec<_> = policy
                 .iter()
-                .map(|&policy| SequenceLogProbs { policy, reference: 0.0, tokens: lesson.action_tokens() })
+                .map(|&policy| SequenceLogProbs { policy, reference: 0.0, tokens: lesson.action_tokens(), turns: 1 })
                 .collect();
             let evaluation = Sft::default().evaluate(&sums).unwrap();
             Ok(Judgement { loss: evaluation.loss, weights: evaluation.weights, metrics: evaluation.metrics })
