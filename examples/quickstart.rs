@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use entropo::agent::{CancellationToken, Observer};
-use entropo::core::{AssistantMessage, RolloutId, ToolCall, ToolResult, Trajectory};
+use entropo::agent::{CancellationToken, Event, Observer};
+use entropo::core::RolloutId;
 use repair_lab::experiment::{self, ExperimentError, Files, Screen, Settings};
 use repair_lab::policy::Policy;
 use repair_lab::results::Results;
@@ -98,33 +98,24 @@ fn stop_on_ctrl_c(cancel: CancellationToken) {
 struct Live;
 
 impl Observer for Live {
-    fn turn_started(&self, rollout: &RolloutId, turn: usize) {
-        if turn == 0 {
-            println!("\n{rollout}");
+    fn event(&self, rollout: &RolloutId, event: Event<'_>) {
+        match event {
+            Event::TurnStarted { turn: 0 } => println!("\n{rollout}"),
+            Event::Replied { message, .. } if !message.content.is_empty() => println!("\n  {}", message.content),
+            Event::CallReturned { call, result } => {
+                let arguments = call.arguments.as_object().into_iter().flatten();
+                let arguments: Vec<String> = arguments.map(|(name, value)| format!("{name}={value}")).collect();
+                println!("  > {} {}", call.name, arguments.join(" "));
+                result.content.lines().for_each(|line| println!("    {line}"));
+            }
+            Event::Finished { trajectory } => {
+                let verdict = if trajectory.is_solved() { "pass" } else { "fail" };
+                println!("\n  ended: {:?}; hidden tests: {verdict}", trajectory.exit);
+                trajectory.outcome.patch.lines().for_each(|line| println!("    {line}"));
+                println!();
+            }
+            _ => {}
         }
-    }
-
-    fn assistant_replied(&self, _: &RolloutId, message: &AssistantMessage) {
-        if !message.content.is_empty() {
-            println!("\n  {}", message.content);
-        }
-    }
-
-    fn tool_returned(&self, _: &RolloutId, call: &ToolCall, result: &ToolResult) {
-        let arguments = call.arguments.as_object().into_iter().flatten();
-        let arguments: Vec<String> = arguments.map(|(name, value)| format!("{name}={value}")).collect();
-        println!("  > {} {}", call.name, arguments.join(" "));
-        result.content.lines().for_each(|line| println!("    {line}"));
-    }
-
-    fn finished(&self, trajectory: &Trajectory) {
-        println!(
-            "\n  ended: {:?}; hidden tests: {}",
-            trajectory.exit,
-            if trajectory.is_solved() { "pass" } else { "fail" }
-        );
-        trajectory.outcome.patch.lines().for_each(|line| println!("    {line}"));
-        println!();
     }
 }
 

@@ -59,7 +59,7 @@ impl Environment for Minefield {
         let sandbox = Arc::new(LocalSandbox::new(workspace.root()).unwrap());
         let mut toolbox = coding_tools(sandbox.clone(), workspace.root()).unwrap();
         let spec = ToolSpec { name: "explode".to_owned(), description: String::new(), parameters: json!({}) };
-        toolbox.push(Box::new(Explode { spec, sandbox })).unwrap();
+        toolbox.push(Arc::new(Explode { spec, sandbox })).unwrap();
         assert_ne!(task.id, "open", "the environment is broken");
         Ok(Box::new(Attempt { task: task.id.clone(), workspace, toolbox }))
     }

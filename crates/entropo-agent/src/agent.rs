@@ -9,30 +9,46 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use entropo_core::{ExitReason, Outcome, RolloutId, ToolCall, ToolResult, ToolStatus, Trajectory};
+use entropo_core::{ExitReason, Outcome, RolloutId, Trajectory};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
+use crate::condense::Condenser;
+use crate::drive::Driver;
 use crate::environment::Episode;
+use crate::hook::{Approval, Approver, Hook};
 use crate::limit::Limits;
-use crate::model::{ChatModel, ChatRequest, Sampling};
-use crate::observe::Observer;
-use crate::run::{Run, Step};
-use crate::tool::Toolbox;
-use crate::unwind;
+use crate::model::{ChatModel, Sampling};
+use crate::observe::{Event, Observer};
+use crate::run::{Fact, Run};
+use crate::session::Session;
+use crate::{telemetry, unwind};
 
-/// A model with its settings.
+/// A model with its settings. A clone shares the model, the hooks and the condenser.
 #[derive(Clone)]
 pub struct Agent {
-    model: Arc<dyn ChatModel>,
-    sampling: Sampling,
+    pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) sampling: Sampling,
+    pub(crate) hooks: Vec<Arc<dyn Hook>>,
+    pub(crate) approval: Approval,
+    pub(crate) condenser: Option<Arc<dyn Condenser>>,
+    pub(crate) traces_contents: bool,
     limits: Limits,
 }
 
 impl Agent {
-    /// An agent with default sampling and limits.
+    /// An agent with default sampling and limits, without hooks, that never condenses.
     pub fn new(model: Arc<dyn ChatModel>) -> Self {
-        Self { model, sampling: Sampling::default(), limits: Limits::default() }
+        Self {
+            model,
+            sampling: Sampling::default(),
+            hooks: Vec::new(),
+            approval: Approval::default(),
+            condenser: None,
+            traces_contents: false,
+            limits: Limits::default(),
+        }
     }
 
     /// Sets how replies are sampled.
@@ -47,14 +63,45 @@ impl Agent {
         Self { limits, ..self }
     }
 
+    /// Adds a hook, which is asked after those before it.
+    #[must_use]
+    pub fn hook(mut self, hook: Arc<dyn Hook>) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// Sets who is asked about calls that a hook [asks about](crate::hook::BeforeTool::Ask), and for how long at most.
+    /// Without, and when nobody answers in time, such calls are refused.
+    #[must_use]
+    pub fn approver(self, approver: Arc<dyn Approver>, patience: Duration) -> Self {
+        Self { approval: Approval::by(approver, patience), ..self }
+    }
+
+    /// Sets what keeps the conversation within the model's context.
+    #[must_use]
+    pub fn condenser(self, condenser: Arc<dyn Condenser>) -> Self {
+        Self { condenser: Some(condenser), ..self }
+    }
+
+    /// Sets whether the [spans](crate::telemetry) that it traces hold what was said, and not only how much. Default no.
+    #[must_use]
+    pub fn trace_contents(self, traces_contents: bool) -> Self {
+        Self { traces_contents, ..self }
+    }
+
     /// The name recorded in trajectories.
     pub fn model_name(&self) -> &str {
         self.model.name()
     }
 
+    /// A run of this agent that has not begun, to be put into a [`Session`].
+    pub fn begin(&self, id: RolloutId, seed: u64, episode: &dyn Episode) -> Run {
+        Run::new(id, self.model.name(), seed, episode.messages(), self.limits.clone())
+    }
+
     /// Acts in `episode` until the rollout is over, then closes it.
     ///
-    /// Needs a tokio runtime, with its timer if [`Limits::max_seconds`] is set.
+    /// Needs a tokio runtime with its timer.
     pub async fn run(
         &self,
         id: RolloutId,
@@ -63,79 +110,62 @@ impl Agent {
         cancel: &CancellationToken,
         observer: &dyn Observer,
     ) -> Trajectory {
-        let told = catch_unwind(AssertUnwindSafe(|| episode.messages()));
-        let (messages, panic) = told.map_or_else(|panic| (Vec::new(), Some(panic)), |messages| (messages, None));
-        let mut run = Run::new(id, self.model.name(), seed, messages, self.limits.clone());
-        if let Some(panic) = panic {
+        let begun = catch_unwind(AssertUnwindSafe(|| self.begin(id.clone(), seed, episode.as_ref())));
+        let run = begun.unwrap_or_else(|panic| {
+            let mut run = Run::new(id, self.model.name(), seed, Vec::new(), self.limits.clone());
             run.fail(ExitReason::Panic, unwind::message(panic.as_ref()));
-        }
-        self.resume(run, episode, cancel, observer).await
+            run
+        });
+        self.resume(&mut run.into(), episode, cancel, observer).await
     }
 
-    /// Goes on with a run that was interrupted between two steps, in an episode that stands where it stood; the run's
-    /// own limits hold.
+    /// Goes on with a session, in an episode that stands where it stood; the run's own limits hold. What happens is written
+    /// to the session's file, if it has one, before the next step is taken; a file that cannot be written ends the run.
+    ///
+    /// The session is what it has become when this returns, and also if this future is dropped.
     pub async fn resume(
         &self,
-        mut run: Run,
+        session: &mut Session,
         episode: Box<dyn Episode>,
         cancel: &CancellationToken,
         observer: &dyn Observer,
     ) -> Trajectory {
-        // Whoever still computes for this run in another thread notices its end by this token.
-        let stop = cancel.child_token();
-        let stop_at_the_end = stop.clone().drop_guard();
-        let timer = timer(run.limits().max_seconds);
-        let driven = AssertUnwindSafe(self.drive(&mut run, episode.toolbox(), &stop, observer)).catch_unwind();
-        let ending = tokio::select! {
-            biased;
-            driven = driven => driven.map_or_else(Ending::Panic, |()| Ending::Done),
-            () = cancel.cancelled() => Ending::Cancelled,
-            () = timer => Ending::TimeIsUp,
-        };
-        match ending {
-            Ending::Done => {}
-            Ending::Cancelled => run.cancel(),
-            Ending::TimeIsUp => run.time_is_up(),
-            Ending::Panic(panic) => run.fail(ExitReason::Panic, unwind::message(panic.as_ref())),
-        }
-        drop(stop_at_the_end);
-        let trajectory = close(run, episode).await;
-        observer.finished(&trajectory);
-        trajectory
-    }
-
-    async fn drive(&self, run: &mut Run, toolbox: &Toolbox, cancel: &CancellationToken, observer: &dyn Observer) {
-        loop {
-            match run.next() {
-                Step::Done(_) => return,
-                Step::CallTools(calls) => {
-                    let results = call_tools(run.id(), calls, toolbox, cancel, observer).await;
-                    if cancel.is_cancelled() {
-                        return run.cancel();
-                    }
-                    run.tools_returned(results);
-                }
-                Step::CallModel { messages, trace, turn, seed } => {
-                    observer.turn_started(run.id(), turn);
-                    let (tools, sampling) = (toolbox.specs(), &self.sampling);
-                    match self.model.chat(ChatRequest { messages, tools, trace, sampling, seed, cancel }).await {
-                        Ok(response) => {
-                            observer.assistant_replied(run.id(), &response.message);
-                            run.model_replied(response);
-                        }
-                        Err(error) => run.model_failed(&error),
-                    }
-                }
+        let span = telemetry::invoke_agent(self.model.name(), session.run().id());
+        let trajectory = async {
+            // Whoever still computes for this run in another thread notices its end by this token.
+            let stop = cancel.child_token();
+            let stop_at_the_end = stop.clone().drop_guard();
+            let timer = timer(session.run().limits().max_seconds);
+            let driver = Driver { agent: self, toolbox: episode.toolbox(), cancel: &stop, observer };
+            let driven = AssertUnwindSafe(driver.drive(session)).catch_unwind();
+            let ending = tokio::select! {
+                biased;
+                driven = driven => driven.unwrap_or_else(|panic| {
+                    Some((ExitReason::Panic, Some(unwind::message(panic.as_ref()).to_owned())))
+                }),
+                () = cancel.cancelled() => Some((ExitReason::Cancelled, None)),
+                () = timer => Some((ExitReason::TimeLimit, None)),
+            };
+            if let Some((exit, error)) = ending {
+                end(session, exit, error);
             }
-        }
+            drop(stop_at_the_end);
+            close(session.run().clone(), episode).await
+        };
+        let trajectory = trajectory.instrument(span.clone()).await;
+        telemetry::invoked(&span, &trajectory);
+        observer.event(&trajectory.id, Event::Finished { trajectory: &trajectory });
+        trajectory
     }
 }
 
-enum Ending {
-    Done,
-    Cancelled,
-    TimeIsUp,
-    Panic(Box<dyn std::any::Any + Send>),
+/// Ends the run, on the disk if that can be.
+fn end(session: &mut Session, exit: ExitReason, error: Option<String>) {
+    let ended = Fact::Ended { exit, error };
+    if let Err(error) = session.apply(ended.clone()) {
+        tracing::error!(rollout = %session.run().id(), %error, "the end of a run was not written");
+        session.apply_unwritten(ended);
+    }
 }
 
 async fn timer(seconds: Option<u64>) {
@@ -143,27 +173,6 @@ async fn timer(seconds: Option<u64>) {
         Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
         None => pending().await,
     }
-}
-
-/// Carries out the calls in order, up to one that finishes.
-async fn call_tools(
-    rollout: &RolloutId,
-    calls: &[ToolCall],
-    toolbox: &Toolbox,
-    cancel: &CancellationToken,
-    observer: &dyn Observer,
-) -> Vec<ToolResult> {
-    let mut results = Vec::new();
-    for call in calls {
-        let result = toolbox.call(call, cancel).await;
-        observer.tool_returned(rollout, call, &result);
-        let finished = result.status == ToolStatus::Finish;
-        results.push(result);
-        if finished {
-            break;
-        }
-    }
-    results
 }
 
 /// Closes the episode. A failure to close is the exit reason of a rollout that ended otherwise, for nobody knows what

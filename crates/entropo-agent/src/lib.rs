@@ -115,8 +115,11 @@
 //! [`ExitReason`](entropo_core::ExitReason), and what happened until then is kept.
 
 pub mod agent;
+pub mod condense;
 pub mod dialect;
+mod drive;
 pub mod environment;
+pub mod hook;
 pub mod limit;
 pub mod model;
 pub mod observe;
@@ -124,20 +127,29 @@ pub mod rollout;
 pub mod run;
 pub mod seed;
 pub mod select;
+pub mod session;
+pub mod sub_agent;
+pub mod telemetry;
 pub mod tool;
+pub mod typed;
 mod unwind;
 
 pub use agent::Agent;
+pub use condense::{Condenser, DropObservations, Summarise};
 pub use dialect::Dialect;
-pub use environment::{Environment, EnvironmentError, Episode};
+pub use environment::{Conversation, Environment, EnvironmentError, Episode};
+pub use hook::{Approver, Hook, ToolRules};
 pub use limit::Limits;
 pub use model::replay::ReplayModel;
 pub use model::scripted::ScriptedModel;
 pub use model::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, SampledTokens, Sampling, StopReason};
-pub use observe::Observer;
+pub use observe::{Event, Observer};
 pub use rollout::{RolloutJob, Rollouts};
-pub use run::{Run, Step};
+pub use run::{Fact, Run, Step};
 pub use seed::{rollout_seed, turn_seed};
 pub use select::{Selection, Selector, StageConfig};
+pub use session::{Session, SessionError};
+pub use sub_agent::SubAgent;
 pub use tokio_util::sync::CancellationToken;
-pub use tool::{CallError, DynTool, Tool, ToolError, ToolOutput, Toolbox};
+pub use tool::{CallError, Concurrency, DynTool, Tool, ToolError, ToolOutput, Toolbox};
+pub use typed::{Typed, TypedError};

@@ -11,13 +11,13 @@ use std::fmt::Display;
 use std::future::Future;
 
 use async_trait::async_trait;
-use entropo_core::ToolSpec;
+use entropo_core::{ToolSpec, Usage};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use arguments::Arguments;
+pub(crate) use arguments::Arguments;
 pub use arguments::coerce;
 pub use toolbox::{Toolbox, ToolboxError};
 
@@ -31,12 +31,27 @@ pub trait Tool: Send + Sync + 'static {
     /// What it does and when to use it, for the model.
     fn description(&self) -> String;
 
+    /// Whether calls may overlap. Says [`Alone`](Concurrency::Alone) unless it is written.
+    fn concurrency(&self) -> Concurrency {
+        Concurrency::Alone
+    }
+
     /// Carries out a call.
     fn call(
         &self,
         arguments: Self::Args,
         cancel: &CancellationToken,
     ) -> impl Future<Output = Result<ToolOutput, ToolError>> + Send;
+}
+
+/// Whether a call may be carried out while others of the same turn are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Concurrency {
+    /// Nothing else is carried out meanwhile: what a tool does that changes files, say, must be seen by the next call.
+    #[default]
+    Alone,
+    /// Neighbouring calls that all say so are carried out together. Their answers stay in the order of the calls.
+    Shared,
 }
 
 /// What a tool answers.
@@ -46,6 +61,8 @@ pub struct ToolOutput {
     pub content: String,
     /// Whether the agent is done.
     pub finish: bool,
+    /// What models cost that the tool asked itself, as a sub-agent does; it counts towards the limits of the run.
+    pub usage: Usage,
 }
 
 /// Why a tool refused or failed, in words for the model.
@@ -56,12 +73,12 @@ pub struct ToolError(String);
 impl ToolOutput {
     /// An answer after which the agent goes on.
     pub fn text(content: impl Into<String>) -> Self {
-        Self { content: content.into(), finish: false }
+        Self { content: content.into(), ..Self::default() }
     }
 
     /// An answer that ends the episode.
     pub fn finish(content: impl Into<String>) -> Self {
-        Self { content: content.into(), finish: true }
+        Self { content: content.into(), finish: true, ..Self::default() }
     }
 }
 
@@ -80,6 +97,11 @@ impl ToolError {
 pub trait DynTool: Send + Sync {
     /// What the model is told.
     fn spec(&self) -> &ToolSpec;
+
+    /// Whether calls may overlap. Says [`Alone`](Concurrency::Alone) unless it is written.
+    fn concurrency(&self) -> Concurrency {
+        Concurrency::Alone
+    }
 
     /// Checks the arguments as the model wrote them and carries out the call. Dropping the future must stop the work.
     async fn call(&self, arguments: &Value, cancel: &CancellationToken) -> Result<ToolOutput, CallError>;
@@ -106,9 +128,7 @@ struct Typed<T> {
 impl<T: Tool> Typed<T> {
     fn new(tool: T) -> Result<Self, ToolboxError> {
         let (name, description) = (T::NAME.to_owned(), tool.description());
-        let parameters = arguments::schema_of::<T::Args>();
-        let arguments = Arguments::new(&parameters)
-            .map_err(|reason| ToolboxError::Schema { name: name.clone(), reason: reason.to_string() })?;
+        let (parameters, arguments) = Arguments::of::<T::Args>(&name)?;
         Ok(Self { tool, spec: ToolSpec { name, description, parameters }, arguments })
     }
 }
@@ -119,9 +139,11 @@ impl<T: Tool> DynTool for Typed<T> {
         &self.spec
     }
 
+    fn concurrency(&self) -> Concurrency {
+        self.tool.concurrency()
+    }
+
     async fn call(&self, arguments: &Value, cancel: &CancellationToken) -> Result<ToolOutput, CallError> {
-        let read = self.arguments.read(arguments);
-        let arguments = read.map_err(|why| CallError::Invalid(format!("Invalid arguments for {}: {why}.", T::NAME)))?;
-        Ok(self.tool.call(arguments, cancel).await?)
+        Ok(self.tool.call(self.arguments.read(arguments)?, cancel).await?)
     }
 }

@@ -56,6 +56,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod condensation;
 pub mod format;
 pub mod message;
 pub mod preference;
@@ -66,6 +67,7 @@ pub mod tokens;
 pub mod tool;
 pub mod trajectory;
 
+pub use condensation::{Condensation, CondensationError, Replacement};
 pub use message::{AssistantMessage, Message};
 pub use preference::{DropReason, DropReport, PreferenceData, PreferencePair, PreferenceRules};
 pub use preference::{LabelledData, LabelledTrajectory};

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::trajectory::Usage;
+
 /// What a model is told about a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolSpec {
@@ -37,6 +39,9 @@ pub struct ToolResult {
     /// What became of the call.
     #[serde(default)]
     pub status: ToolStatus,
+    /// What models used that the tool asked itself.
+    #[serde(default, skip_serializing_if = "Usage::is_zero")]
+    pub usage: Usage,
 }
 
 /// The part of a [`ToolResult`] that stays in the conversation.
@@ -64,6 +69,17 @@ pub enum ToolStatus {
     Failed,
     /// It never reached a tool: unknown name or arguments that do not fit the schema.
     Invalid,
+    /// It never reached a tool, for somebody or a policy refused it, or because the run ended first. The model is not to
+    /// blame.
+    Refused,
+}
+
+impl ToolCall {
+    /// The answer to this call that shows the model `content`.
+    pub fn answer(&self, status: ToolStatus, content: impl Into<String>) -> ToolResult {
+        let (call_id, name) = (self.id.clone(), self.name.clone());
+        ToolResult { call_id, name, content: content.into(), status, usage: Usage::default() }
+    }
 }
 
 impl ToolStatus {

@@ -1,10 +1,12 @@
 //! What happened in one rollout.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condensation::Condensation;
 use crate::message::Message;
 use crate::tokens::TokenTrace;
 
@@ -24,6 +26,9 @@ pub struct Trajectory {
     pub seed: u64,
     /// The conversation.
     pub messages: Vec<Message>,
+    /// Where the model read a shorter context in the conversation's place, in the order of their turns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub condensations: Vec<Condensation>,
     /// The same conversation as the model's tokens, if the model told them.
     #[serde(default, skip_serializing_if = "TokenTrace::is_empty")]
     pub trace: TokenTrace,
@@ -75,8 +80,14 @@ pub enum ExitReason {
     Context,
     /// The wall-clock limit was reached.
     TimeLimit,
+    /// The limit on what the rollout may cost was reached.
+    CostLimit,
     /// Too many turns in a row without a valid tool call.
     FormatErrors,
+    /// The agent did the same again and again, and was answered the same.
+    Stuck,
+    /// A hook, or somebody who was asked for approval, stopped it.
+    Stopped,
     /// The model could not be asked.
     ModelError,
     /// The environment could not be opened, used or closed.
@@ -115,6 +126,27 @@ pub struct Usage {
     pub cost_nano_usd: Option<u64>,
 }
 
+impl Usage {
+    /// Whether nothing was used.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what else was used. A cost is known as soon as one part of it is.
+    pub fn add(&mut self, other: &Self) {
+        self.model_calls += other.model_calls;
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.tool_calls += other.tool_calls;
+        self.bad_calls += other.bad_calls;
+        self.cached_tokens += other.cached_tokens;
+        self.cost_nano_usd = match (self.cost_nano_usd, other.cost_nano_usd) {
+            (Some(before), Some(more)) => Some(before.saturating_add(more)),
+            (before, more) => before.or(more),
+        };
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -142,6 +174,7 @@ impl Trajectory {
             model: model.into(),
             seed,
             messages: Vec::new(),
+            condensations: Vec::new(),
             trace: TokenTrace::default(),
             exit,
             error: None,
@@ -153,6 +186,15 @@ impl Trajectory {
     /// Whether the hidden judgement is a success (reward of at least 1).
     pub fn is_solved(&self) -> bool {
         self.outcome.reward.is_some_and(|reward| reward >= 1.0)
+    }
+
+    /// What the model read before it wrote assistant turn `turn`, counted from 0; `None` if it never wrote that turn.
+    pub fn context(&self, turn: usize) -> Option<Cow<'_, [Message]>> {
+        let mut written =
+            self.messages.iter().enumerate().filter(|(_, message)| matches!(message, Message::Assistant(_)));
+        let before = self.messages.get(..written.nth(turn)?.0)?;
+        let condensation = self.condensations.iter().rev().find(|condensation| condensation.turn <= turn);
+        Some(condensation.map_or(Cow::Borrowed(before), |condensation| Cow::Owned(condensation.context(before))))
     }
 
     /// Assistant turns.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use entropo_agent::{ChatModel, ChatRequest, ChatResponse, Dialect, ModelError, SampledTokens, dialect};
-use entropo_core::{Message, Usage};
+use entropo_core::{Message, ToolSpec, Usage};
 
 use crate::checkpoint::{CheckpointError, Problems};
 use crate::decoder::Decoder;
@@ -168,6 +168,11 @@ impl ChatModel for LocalModel {
             Usage { prompt_tokens: prompt.len(), completion_tokens: generated.completion.len(), ..Usage::default() };
         let tokens = SampledTokens { prompt, completion: generated.completion, logprobs: generated.logprobs };
         Ok(ChatResponse { message, format_error, stop: generated.ending.stop, usage, tokens: Some(tokens) })
+    }
+
+    fn count_tokens(&self, messages: &[Message], tools: &[ToolSpec]) -> Option<usize> {
+        let conversation = Conversation::new(messages, tools).with_generation_prompt(true);
+        self.format.prompt_ids(&conversation).ok().map(|ids| ids.len())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::teacher::Teacher;
 
 /// The limits of every agent in the lab.
 pub fn limits() -> Limits {
-    Limits { max_steps: 14, max_format_errors: 3, max_seconds: Some(120), ..Limits::default() }
+    Limits { max_steps: 14, max_format_errors: 3, max_seconds: Some(120), max_repeats: None, ..Limits::default() }
 }
 
 /// One teacher's attempt at `task`, with the tools it was given.

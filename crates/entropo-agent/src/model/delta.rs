@@ -1,5 +1,8 @@
+use serde::Serialize;
+
 /// A piece of a reply that is being written. Pieces are provisional until the reply is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Delta<'a> {
     /// More of the text.

@@ -108,6 +108,24 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// One word for a metric or a span.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::ContextFull { .. } => "context_full",
+            Self::Cancelled => "cancelled",
+            Self::Exhausted { .. } => "exhausted",
+            Self::Unauthorised { .. } => "unauthorised",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Refused { .. } => "refused",
+            Self::Server { .. } => "server",
+            Self::Connection { .. } => "connection",
+            Self::Timeout { .. } => "timeout",
+            Self::TooLarge { .. } => "too_large",
+            Self::Protocol { .. } => "protocol",
+            Self::Other { .. } => "other",
+        }
+    }
+
     /// Whether the same request may succeed when it is sent again.
     pub fn is_transient(&self) -> bool {
         matches!(

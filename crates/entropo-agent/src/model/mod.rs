@@ -64,6 +64,11 @@ pub trait ChatModel: Send + Sync {
         }
         Ok(response)
     }
+
+    /// How many tokens a prompt of these messages and tools has, if the model can tell without being asked for a reply.
+    fn count_tokens(&self, _messages: &[Message], _tools: &[ToolSpec]) -> Option<usize> {
+        None
+    }
 }
 
 /// One question to a model.
@@ -78,6 +83,9 @@ pub struct ChatRequest<'a> {
     pub trace: &'a TokenTrace,
     /// How to sample.
     pub sampling: &'a Sampling,
+    /// The assistant turn that is asked for, counted from 0 over the whole rollout: where the context was condensed, there
+    /// are more turns than assistant messages.
+    pub turn: usize,
     /// Seed of this one reply; the same request with the same seed gives the same reply where a model can promise it.
     pub seed: u64,
     /// Ends the reply early with [`ModelError::Cancelled`].
@@ -111,7 +119,7 @@ impl Default for Sampling {
 }
 
 /// A model's reply.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// What was written.
     pub message: AssistantMessage,
@@ -126,7 +134,7 @@ pub struct ChatResponse {
 }
 
 /// The tokens of one reply.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SampledTokens {
     /// Everything the model read, from the first token.
     pub prompt: Vec<u32>,

@@ -6,9 +6,8 @@
 use async_trait::async_trait;
 use entropo_core::{ExitReason, Message, Segment, Trajectory, Usage};
 
-use super::scripted::turn;
 use super::{ChatModel, ChatRequest, ChatResponse, ModelError, SampledTokens, StopReason};
-use crate::run::{CUT, UNREADABLE};
+use crate::run::{CUT, UNREADABLE, without_note};
 
 /// The model of a stored rollout.
 pub struct ReplayModel {
@@ -35,31 +34,36 @@ impl ReplayModel {
         Self { trajectory }
     }
 
-    fn reply(&self, messages: &[Message]) -> Result<ChatResponse, Box<Divergence>> {
-        let stored = &self.trajectory.messages;
+    fn reply(&self, messages: &[Message], turn: usize) -> Result<ChatResponse, Box<Divergence>> {
+        let context = self.trajectory.context(turn);
+        let stored = context.as_deref().unwrap_or(&self.trajectory.messages);
         let index = stored.iter().zip(messages).take_while(|(stored, now)| stored == now).count();
-        let message = match stored.get(index) {
-            Some(Message::Assistant(message)) if index == messages.len() => message.clone(),
-            other => {
-                let (stored, now) = (other.cloned(), messages.get(index).cloned());
+        let mut written = self.trajectory.messages.iter().enumerate().filter_map(|(index, message)| match message {
+            Message::Assistant(message) => Some((index, message)),
+            _ => None,
+        });
+        let (place, message) = match written.nth(turn) {
+            Some(reply) if index == stored.len() && index == messages.len() => reply,
+            _ => {
+                let (stored, now) = (stored.get(index).cloned(), messages.get(index).cloned());
                 let rollout = self.trajectory.id.to_string();
                 return Err(Box::new(Divergence { rollout, index, stored, now }));
             }
         };
-        let tokens = self.trajectory.trace.segments().iter().find_map(|segment| sampled(segment, turn(messages)));
+        let tokens = self.trajectory.trace.segments().iter().find_map(|segment| sampled(segment, turn));
         let usage = tokens.as_ref().map_or_else(Usage::default, |tokens| Usage {
             prompt_tokens: tokens.prompt.len(),
             completion_tokens: tokens.completion.len(),
             ..Usage::default()
         });
-        let answer = stored.get(index + 1).map(Message::content);
+        let answer = self.trajectory.messages.get(place + 1).map(|message| without_note(message.content()));
         let format_error = answer.and_then(|answer| answer.strip_prefix(UNREADABLE)).map(str::to_owned);
         let stop = match answer {
             Some(CUT) => StopReason::MaxTokens,
             None if self.trajectory.exit == ExitReason::Context => StopReason::Context,
             _ => StopReason::EndOfTurn,
         };
-        Ok(ChatResponse { message, format_error, stop, usage, tokens })
+        Ok(ChatResponse { message: message.clone(), format_error, stop, usage, tokens })
     }
 }
 
@@ -87,7 +91,7 @@ impl ChatModel for ReplayModel {
     }
 
     async fn chat(&self, request: ChatRequest<'_>) -> Result<ChatResponse, ModelError> {
-        self.reply(request.messages)
+        self.reply(request.messages, request.turn)
             .map_err(|divergence| ModelError::Other { model: self.name().to_owned(), source: divergence })
     }
 }

@@ -1,7 +1,7 @@
 //! A model that says what it was told to say: for tests, examples and demonstrations.
 
 use async_trait::async_trait;
-use entropo_core::{AssistantMessage, Message};
+use entropo_core::AssistantMessage;
 
 use super::{ChatModel, ChatRequest, ChatResponse, ModelError};
 
@@ -14,10 +14,10 @@ pub struct ScriptedModel {
 type Reply = dyn Fn(&ChatRequest<'_>) -> Option<ChatResponse> + Send + Sync;
 
 impl ScriptedModel {
-    /// The reply to a conversation with `n` assistant messages is `replies[n]`; after the last there is an error.
+    /// The reply in turn `n` is `replies[n]`; after the last there is an error.
     pub fn new(name: impl Into<String>, replies: Vec<AssistantMessage>) -> Self {
         let reply = move |request: &ChatRequest<'_>| {
-            let message = replies.get(turn(request.messages))?.clone();
+            let message = replies.get(request.turn)?.clone();
             Some(ChatResponse { message, ..ChatResponse::default() })
         };
         Self { name: name.into(), reply: Box::new(reply) }
@@ -39,12 +39,6 @@ impl ChatModel for ScriptedModel {
     }
 
     async fn chat(&self, request: ChatRequest<'_>) -> Result<ChatResponse, ModelError> {
-        (self.reply)(&request)
-            .ok_or_else(|| ModelError::Exhausted { model: self.name.clone(), turn: turn(request.messages) })
+        (self.reply)(&request).ok_or_else(|| ModelError::Exhausted { model: self.name.clone(), turn: request.turn })
     }
-}
-
-/// How many times the model has spoken.
-pub(super) fn turn(messages: &[Message]) -> usize {
-    messages.iter().filter(|message| matches!(message, Message::Assistant(_))).count()
 }

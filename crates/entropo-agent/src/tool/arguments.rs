@@ -10,13 +10,15 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::{CallError, ToolboxError};
+
 /// More faults than this in one call are not told.
 const FAULTS_TOLD: usize = 4;
 /// Longer values are cut when they are quoted.
 const QUOTE_CHARS: usize = 60;
 
 /// The JSON Schema of `A`: inlined, without `$schema` and title, and refusing arguments that it does not name.
-pub(super) fn schema_of<A: JsonSchema>() -> Value {
+fn schema_of<A: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
@@ -32,19 +34,32 @@ pub(super) fn schema_of<A: JsonSchema>() -> Value {
     schema.to_value()
 }
 
-/// A compiled schema.
-pub(super) struct Arguments {
+/// A compiled schema, and the tool that it belongs to.
+pub(crate) struct Arguments {
+    tool: String,
     schema: Value,
     validator: Validator,
 }
 
 impl Arguments {
-    pub(super) fn new(schema: &Value) -> Result<Self, Box<ValidationError<'static>>> {
-        Ok(Self { validator: jsonschema::validator_for(schema).map_err(Box::new)?, schema: schema.clone() })
+    /// Arguments of the type `A`, and their schema.
+    pub(crate) fn of<A: JsonSchema>(tool: &str) -> Result<(Value, Self), ToolboxError> {
+        let schema = schema_of::<A>();
+        Ok((schema.clone(), Self::new(tool, schema)?))
     }
 
-    /// The typed arguments, or every fault (up to a few) in one line without a full stop.
-    pub(super) fn read<A: DeserializeOwned>(&self, written: &Value) -> Result<A, String> {
+    pub(crate) fn new(tool: &str, schema: Value) -> Result<Self, ToolboxError> {
+        let validator = jsonschema::validator_for(&schema)
+            .map_err(|error| ToolboxError::Schema { name: tool.to_owned(), reason: error.to_string() })?;
+        Ok(Self { tool: tool.to_owned(), validator, schema })
+    }
+
+    /// The typed arguments, or every fault (up to a few) in one line.
+    pub(crate) fn read<A: DeserializeOwned>(&self, written: &Value) -> Result<A, CallError> {
+        self.fit(written).map_err(|why| CallError::Invalid(format!("Invalid arguments for {}: {why}.", self.tool)))
+    }
+
+    fn fit<A: DeserializeOwned>(&self, written: &Value) -> Result<A, String> {
         let value = coerce(written, &self.schema);
         let mut errors: Vec<_> = self.validator.iter_errors(&value).collect();
         if errors.is_empty() {
@@ -216,7 +231,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Result<Edit, String> {
-        Arguments::new(&schema_of::<Edit>()).unwrap().read(&value)
+        Arguments::of::<Edit>("edit").unwrap().1.fit(&value)
     }
 
     #[test]

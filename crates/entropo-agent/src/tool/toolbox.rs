@@ -1,18 +1,19 @@
 //! The tools of one episode.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use entropo_core::{ToolCall, ToolResult, ToolSpec, ToolStatus};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{CallError, DynTool, Tool, Typed};
+use super::{CallError, Concurrency, DynTool, Tool, ToolOutput, Typed};
 use crate::unwind;
 
-/// Tools by name, in the order in which the model is told about them.
-#[derive(Default)]
+/// Tools by name, in the order in which the model is told about them. A clone shares the tools.
+#[derive(Clone, Default)]
 pub struct Toolbox {
-    tools: Vec<Box<dyn DynTool>>,
+    tools: Vec<Arc<dyn DynTool>>,
     specs: Vec<ToolSpec>,
 }
 
@@ -44,12 +45,12 @@ impl Toolbox {
 
     /// Adds a typed tool.
     pub fn with<T: Tool>(mut self, tool: T) -> Result<Self, ToolboxError> {
-        self.push(Box::new(Typed::new(tool)?))?;
+        self.push(Arc::new(Typed::new(tool)?))?;
         Ok(self)
     }
 
     /// Adds any tool.
-    pub fn push(&mut self, tool: Box<dyn DynTool>) -> Result<(), ToolboxError> {
+    pub fn push(&mut self, tool: Arc<dyn DynTool>) -> Result<(), ToolboxError> {
         let spec = tool.spec().clone();
         if self.specs.iter().any(|other| other.name == spec.name) {
             return Err(ToolboxError::Duplicate { name: spec.name });
@@ -64,14 +65,30 @@ impl Toolbox {
         &self.specs
     }
 
+    /// Takes a tool out; nothing happens if there is none of that name.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.tools.retain(|tool| tool.spec().name != name);
+        self.specs.retain(|spec| spec.name != name);
+        self
+    }
+
+    /// Whether calls of the tool `name` may overlap. What names no tool is answered at once, beside anything.
+    pub fn concurrency(&self, name: &str) -> Concurrency {
+        self.find(name).map_or(Concurrency::Shared, |tool| tool.concurrency())
+    }
+
     /// Carries out one call. Whatever the model wrote and whatever the tool does, there is an answer to show: a
     /// misspelt name, unfit arguments, a failure, a panic and a cancellation are results too.
     pub async fn call(&self, call: &ToolCall, cancel: &CancellationToken) -> ToolResult {
-        let (content, status) = match self.tools.iter().find(|tool| tool.spec().name == call.name) {
-            Some(tool) => carry_out(tool.as_ref(), call, cancel).await,
-            None => (self.unknown(&call.name), ToolStatus::Invalid),
-        };
-        ToolResult { call_id: call.id.clone(), name: call.name.clone(), content, status }
+        match self.find(&call.name) {
+            Some(tool) => carry_out(tool, call, cancel).await,
+            None => call.answer(ToolStatus::Invalid, self.unknown(&call.name)),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&dyn DynTool> {
+        self.tools.iter().find(|tool| tool.spec().name == name).map(Arc::as_ref)
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -83,21 +100,24 @@ impl Toolbox {
     }
 }
 
-async fn carry_out(tool: &dyn DynTool, call: &ToolCall, cancel: &CancellationToken) -> (String, ToolStatus) {
+async fn carry_out(tool: &dyn DynTool, call: &ToolCall, cancel: &CancellationToken) -> ToolResult {
     let answer = AssertUnwindSafe(tool.call(&call.arguments, cancel)).catch_unwind();
     let answer = tokio::select! {
         biased; // a tool that noticed the cancellation itself has the better answer
         answer = answer => answer,
-        () = cancel.cancelled() => return ("The call was cancelled.".to_owned(), ToolStatus::Failed),
+        () = cancel.cancelled() => return call.answer(ToolStatus::Failed, "The call was cancelled."),
     };
     match answer {
-        Ok(Ok(output)) => (output.content, if output.finish { ToolStatus::Finish } else { ToolStatus::Done }),
-        Ok(Err(CallError::Invalid(why))) => (why, ToolStatus::Invalid),
-        Ok(Err(CallError::Failed(why))) => (why.to_string(), ToolStatus::Failed),
+        Ok(Ok(ToolOutput { content, finish, usage })) => {
+            let status = if finish { ToolStatus::Finish } else { ToolStatus::Done };
+            ToolResult { usage, ..call.answer(status, content) }
+        }
+        Ok(Err(CallError::Invalid(why))) => call.answer(ToolStatus::Invalid, why),
+        Ok(Err(CallError::Failed(why))) => call.answer(ToolStatus::Failed, why.to_string()),
         Err(panic) => {
             let why = unwind::message(panic.as_ref());
             tracing::error!(tool = call.name, why, "a tool panicked");
-            (format!("The tool {} broke: {why}", call.name), ToolStatus::Failed)
+            call.answer(ToolStatus::Failed, format!("The tool {} broke: {why}", call.name))
         }
     }
 }
@@ -109,7 +129,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::tool::{ToolError, ToolOutput};
+    use crate::tool::ToolError;
 
     #[derive(Deserialize, JsonSchema)]
     struct Count {

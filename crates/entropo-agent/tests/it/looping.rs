@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use entropo_agent::{
-    CancellationToken, ChatResponse, Limits, Observer, SampledTokens, ScriptedModel, StopReason, turn_seed,
+    CancellationToken, ChatResponse, Event, Limits, Observer, SampledTokens, ScriptedModel, StopReason, turn_seed,
 };
-use entropo_core::{AssistantMessage, ExitReason, Message, RolloutId, ToolCall, ToolResult, Trajectory, Usage};
+use entropo_core::{ExitReason, Message, RolloutId, Usage};
 use serde_json::json;
 
 use crate::support::{Bench, acting, call, note, run, run_task, say, scripted, told};
@@ -15,8 +15,15 @@ async fn calls_are_carried_out_until_one_finishes() {
     let two = say("Both.", &[("note", json!({"text": "a", "times": "2"})), ("fail", json!({}))]);
     let last = say("", &[("finish", json!({})), ("panic", json!({}))]);
     let trajectory = run(&scripted(vec![two, last])).await;
-    let expected = ["assistant: Both.", "tool: aa", "tool: It does not work.", "assistant: ", "tool: Finished."]
-        .map(str::to_owned);
+    let expected = [
+        "assistant: Both.",
+        "tool: aa",
+        "tool: It does not work.",
+        "assistant: ",
+        "tool: Finished.",
+        "tool: Not carried out: the task was finished before.",
+    ]
+    .map(str::to_owned);
     assert_eq!(told(&trajectory), expected, "what follows a finishing call is not carried out");
     assert_eq!((trajectory.exit, trajectory.outcome.patch.as_str()), (ExitReason::Agent, "Agent"));
     let usage = Usage { model_calls: 2, tool_calls: 3, bad_calls: 1, ..Usage::default() };
@@ -26,7 +33,7 @@ async fn calls_are_carried_out_until_one_finishes() {
         .iter()
         .filter_map(|message| if let Message::Tool(tool) = message { Some(tool.call_id.as_str()) } else { None })
         .collect();
-    assert_eq!(ids, ["call_0_0", "call_0_1", "call_1_0"]);
+    assert_eq!(ids, ["call_0_0", "call_0_1", "call_1_0", "call_1_1"]);
 }
 
 #[tokio::test]
@@ -60,6 +67,7 @@ async fn limits_end_it_after_the_last_reply_was_carried_out() {
         (Limits { max_completion_tokens: Some(50), ..Limits::default() }, ExitReason::TokenLimit, 5),
     ];
     for (limits, exit, steps) in cases {
+        let limits = Limits { max_repeats: None, ..limits };
         let trajectory = run(&acting(talker(StopReason::EndOfTurn)).limits(limits)).await;
         assert_eq!((trajectory.exit, trajectory.usage.model_calls, trajectory.usage.tool_calls), (exit, steps, steps));
         assert_eq!(trajectory.usage.completion_tokens, 10 * steps);
@@ -158,17 +166,15 @@ async fn unusable_tokens_are_the_models_error() {
 struct Diary(Mutex<Vec<String>>);
 
 impl Observer for Diary {
-    fn turn_started(&self, _: &RolloutId, turn: usize) {
-        self.0.lock().unwrap().push(format!("turn {turn}"));
-    }
-    fn assistant_replied(&self, _: &RolloutId, message: &AssistantMessage) {
-        self.0.lock().unwrap().push(format!("{} calls", message.tool_calls.len()));
-    }
-    fn tool_returned(&self, _: &RolloutId, call: &ToolCall, result: &ToolResult) {
-        self.0.lock().unwrap().push(format!("{}: {}", call.name, result.content));
-    }
-    fn finished(&self, trajectory: &Trajectory) {
-        self.0.lock().unwrap().push(format!("{:?} {}", trajectory.exit, trajectory.outcome.patch));
+    fn event(&self, _: &RolloutId, event: Event<'_>) {
+        self.0.lock().unwrap().push(match event {
+            Event::TurnStarted { turn } => format!("turn {turn}"),
+            Event::Replied { message, .. } => format!("{} calls", message.tool_calls.len()),
+            Event::CallStarted { call } => format!("{} starts", call.name),
+            Event::CallReturned { call, result } => format!("{}: {}", call.name, result.content),
+            Event::Finished { trajectory } => format!("{:?} {}", trajectory.exit, trajectory.outcome.patch),
+            other => format!("{other:?}"),
+        });
     }
 }
 
@@ -177,6 +183,16 @@ async fn an_observer_sees_it_all() {
     let (agent, diary) = (scripted(vec![note("a"), call("finish")]), Diary::default());
     let place = Bench::default().place("task");
     agent.run(RolloutId::new("task", 0), 1, place, &CancellationToken::new(), &diary).await;
-    let seen = ["turn 0", "1 calls", "note: a", "turn 1", "1 calls", "finish: Finished.", "Agent Agent"];
+    let seen = [
+        "turn 0",
+        "1 calls",
+        "note starts",
+        "note: a",
+        "turn 1",
+        "1 calls",
+        "finish starts",
+        "finish: Finished.",
+        "Agent Agent",
+    ];
     assert_eq!(*diary.0.lock().unwrap(), seen);
 }

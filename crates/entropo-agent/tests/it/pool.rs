@@ -86,8 +86,15 @@ fn fakes(n: usize) -> (Vec<Arc<Fake>>, Pool) {
 async fn ask(pool: &Pool, seed: u64) -> Result<ChatResponse, ModelError> {
     let (trace, sampling, cancel) = (TokenTrace::default(), Sampling::default(), CancellationToken::new());
     let messages = [Message::user("Hello")];
-    let request =
-        ChatRequest { messages: &messages, tools: &[], trace: &trace, sampling: &sampling, seed, cancel: &cancel };
+    let request = ChatRequest {
+        messages: &messages,
+        tools: &[],
+        trace: &trace,
+        sampling: &sampling,
+        turn: 0,
+        seed,
+        cancel: &cancel,
+    };
     pool.chat(request).await
 }
 

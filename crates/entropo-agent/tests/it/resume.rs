@@ -37,16 +37,16 @@ async fn step(run: &mut Run, model: &dyn ChatModel, toolbox: &Toolbox) -> bool {
     let cancel = CancellationToken::new();
     match run.next() {
         Step::Done(_) => return false,
-        Step::CallTools(calls) => {
+        Step::CallTools { calls, .. } => {
             let mut results = Vec::new();
             for call in calls {
                 results.push(toolbox.call(call, &cancel).await);
             }
             run.tools_returned(results);
         }
-        Step::CallModel { messages, trace, seed, .. } => {
+        Step::CallModel { messages, trace, turn, seed } => {
             let (tools, sampling, cancel) = (toolbox.specs(), &Sampling::default(), &cancel);
-            let reply = model.chat(ChatRequest { messages, tools, trace, sampling, seed, cancel }).await;
+            let reply = model.chat(ChatRequest { messages, tools, trace: &trace, sampling, turn, seed, cancel }).await;
             run.model_replied(reply.unwrap());
         }
     }
@@ -77,7 +77,7 @@ async fn a_run_stored_after_any_step_goes_on_as_if_nothing_had_been() {
         let taken_up = stored(&stage);
         assert_eq!(taken_up, stage);
         let place = Bench::default().place("task");
-        let resumed = acting(lively()).resume(taken_up, place, &CancellationToken::new(), &()).await;
+        let resumed = acting(lively()).resume(&mut taken_up.into(), place, &CancellationToken::new(), &()).await;
         assert_eq!(resumed, expected);
     }
 }
@@ -107,7 +107,8 @@ async fn a_replay_is_the_stored_rollout() {
 
 async fn ask(model: &ReplayModel, messages: &[Message]) -> Result<ChatResponse, ModelError> {
     let (trace, sampling, cancel) = (&TokenTrace::default(), &Sampling::default(), &CancellationToken::new());
-    model.chat(ChatRequest { messages, tools: &[], trace, sampling, seed: 0, cancel }).await
+    let turn = messages.iter().filter(|message| message.role() == "assistant").count();
+    model.chat(ChatRequest { messages, tools: &[], trace, sampling, turn, seed: 0, cancel }).await
 }
 
 #[tokio::test]

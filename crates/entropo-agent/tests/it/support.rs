@@ -58,7 +58,7 @@ pub(crate) fn toolbox() -> Toolbox {
     let mut toolbox = Toolbox::new().with(Note).unwrap();
     for name in ["finish", "fail", "panic", "wait"] {
         let (name, description) = (name.to_owned(), String::new());
-        toolbox.push(Box::new(Named(ToolSpec { name, description, parameters: json!({}) }))).unwrap();
+        toolbox.push(Arc::new(Named(ToolSpec { name, description, parameters: json!({}) }))).unwrap();
     }
     toolbox
 }

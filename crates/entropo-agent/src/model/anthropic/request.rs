@@ -161,7 +161,7 @@ mod tests {
 
     fn body(settings: &Settings, messages: &[Message], tools: &[ToolSpec], sampling: &Sampling) -> Value {
         let (trace, cancel) = (TokenTrace::default(), CancellationToken::new());
-        settings.body(&ChatRequest { messages, tools, trace: &trace, sampling, seed: 1, cancel: &cancel })
+        settings.body(&ChatRequest { messages, tools, trace: &trace, sampling, turn: 0, seed: 1, cancel: &cancel })
     }
 
     fn blocks() -> Value {

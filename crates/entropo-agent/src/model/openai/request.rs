@@ -177,7 +177,15 @@ mod tests {
 
     fn body(settings: &Settings, messages: &[Message], tools: &[ToolSpec], sampling: &Sampling) -> Value {
         let (trace, cancel) = (TokenTrace::default(), CancellationToken::new());
-        settings.body(&ChatRequest { messages, tools, trace: &trace, sampling, seed: 1 << 40 | 5, cancel: &cancel })
+        settings.body(&ChatRequest {
+            messages,
+            tools,
+            trace: &trace,
+            sampling,
+            turn: 0,
+            seed: 1 << 40 | 5,
+            cancel: &cancel,
+        })
     }
 
     fn conversation() -> Vec<Message> {

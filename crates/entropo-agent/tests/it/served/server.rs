@@ -218,5 +218,5 @@ pub(crate) fn hello<'a>(
     sampling: &'a Sampling,
     messages: &'a [Message],
 ) -> ChatRequest<'a> {
-    ChatRequest { messages, tools: &[], trace, sampling, seed: 1, cancel }
+    ChatRequest { messages, tools: &[], trace, sampling, turn: 0, seed: 1, cancel }
 }

@@ -80,7 +80,7 @@ impl Place {
     fn new() -> Box<Self> {
         let spec = ToolSpec { name: "look".to_owned(), description: String::new(), parameters: json!({}) };
         let mut toolbox = Toolbox::new();
-        toolbox.push(Box::new(Look { spec, looked: Mutex::new(0) })).unwrap();
+        toolbox.push(Arc::new(Look { spec, looked: Mutex::new(0) })).unwrap();
         Box::new(Self(toolbox))
     }
 }
@@ -237,8 +237,15 @@ async fn a_checkpoint_directory_is_a_model() {
     let messages = [Message::user("Hello")];
     let sampling = Sampling { max_tokens: 8, ..Sampling::default() };
     let (trace, cancel) = (Default::default(), CancellationToken::new());
-    let request =
-        ChatRequest { messages: &messages, tools: &[], trace: &trace, sampling: &sampling, seed: 1, cancel: &cancel };
+    let request = ChatRequest {
+        messages: &messages,
+        tools: &[],
+        trace: &trace,
+        sampling: &sampling,
+        turn: 0,
+        seed: 1,
+        cancel: &cancel,
+    };
     let reply = model.chat(request.clone()).await.unwrap();
     assert_eq!(model.chat(request).await.unwrap(), reply);
     assert!(reply.tokens.unwrap().completion.len() <= 8);

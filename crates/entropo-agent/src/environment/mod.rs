@@ -4,8 +4,12 @@
 //! behind them. Closing the episode tells what was achieved. The loop sees only these traits; repositories implement
 //! them in `entropo-tools`, anything else can elsewhere.
 
+mod conversation;
+
 use async_trait::async_trait;
 use entropo_core::{ExitReason, Message, Outcome, RolloutId, Task};
+
+pub use conversation::Conversation;
 
 use crate::tool::Toolbox;
 

@@ -1,0 +1,247 @@
+//! What an agent does between the facts of a run: it asks the model, the hooks and the tools.
+
+use std::time::Duration;
+
+use entropo_core::{ExitReason, ToolCall, ToolResult, ToolStatus};
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::agent::Agent;
+use crate::condense::{Condensed, Context};
+use crate::hook::{AfterModel, AfterTool, Answer, BeforeModel, BeforeTool, Moment, Question};
+use crate::model::{ChatModel, ChatRequest, ChatResponse, ModelError};
+use crate::observe::{Event, Observer};
+use crate::run::{Fact, Run, Step};
+use crate::session::{Session, SessionError};
+use crate::telemetry;
+use crate::tool::{Concurrency, Toolbox};
+
+/// How many calls are carried out together at most.
+const MAX_TOGETHER: usize = 16;
+
+/// An agent at work.
+#[derive(Clone, Copy)]
+pub(crate) struct Driver<'a> {
+    pub(crate) agent: &'a Agent,
+    pub(crate) toolbox: &'a Toolbox,
+    pub(crate) cancel: &'a CancellationToken,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+/// Why a run ends from outside, and what went wrong.
+pub(crate) type Ending = (ExitReason, Option<String>);
+
+/// What is done next instead of going on.
+enum Halt {
+    Stop(String),
+    Unwritten(SessionError),
+}
+
+impl From<SessionError> for Halt {
+    fn from(error: SessionError) -> Self {
+        Self::Unwritten(error)
+    }
+}
+
+impl Driver<'_> {
+    /// Goes on until the run is done. Returns how it has to end, if it did not end itself.
+    pub(crate) async fn drive(self, session: &mut Session) -> Option<Ending> {
+        loop {
+            let step = match session.run().next() {
+                Step::Done(_) => return None,
+                Step::CallTools { .. } => self.call_tools(session).await,
+                Step::CallModel { .. } => self.call_model(session).await,
+            };
+            match step {
+                Ok(()) if self.cancel.is_cancelled() => return Some((ExitReason::Cancelled, None)),
+                Ok(()) => {}
+                Err(Halt::Stop(why)) => return Some((ExitReason::Stopped, Some(why))),
+                Err(Halt::Unwritten(error)) => return Some((ExitReason::EnvironmentError, Some(error.to_string()))),
+            }
+        }
+    }
+
+    async fn call_model(self, session: &mut Session) -> Result<(), Halt> {
+        for hook in &self.agent.hooks {
+            match hook.before_model(&moment(session.run())).await {
+                BeforeModel::Ask => {}
+                BeforeModel::Say(content) => {
+                    self.tell(session.run(), Event::Said { content: &content });
+                    return Ok(session.say(content)?);
+                }
+                BeforeModel::Stop(why) => return Err(Halt::Stop(why)),
+            }
+        }
+        self.condense(session, false).await?;
+        let turn = session.run().turns();
+        self.tell(session.run(), Event::TurnStarted { turn });
+        let mut reply = self.ask(session.run()).await;
+        if matches!(reply, Err(ModelError::ContextFull { .. })) && self.condense(session, true).await? {
+            reply = self.ask(session.run()).await;
+        }
+        let response = match reply {
+            Ok(response) => response,
+            Err(error) => return Ok(session.apply(Run::failure(&error))?),
+        };
+        self.tell(session.run(), Event::Replied { turn, message: &response.message, usage: &response.usage });
+        let message = response.message.clone();
+        session.apply(session.run().reply(response))?;
+        for hook in &self.agent.hooks {
+            if let AfterModel::Stop(why) = hook.after_model(&moment(session.run()), &message).await {
+                return Err(Halt::Stop(why));
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(self, run: &Run) -> Result<ChatResponse, ModelError> {
+        let Step::CallModel { messages, trace, turn, seed } = run.next() else { return Err(ModelError::Cancelled) };
+        let (tools, sampling) = (self.toolbox.specs(), &self.agent.sampling);
+        let request = ChatRequest { messages, tools, trace: &trace, sampling, turn, seed, cancel: self.cancel };
+        let model = self.agent.model.as_ref();
+        let span = telemetry::chat(model.name(), &request, self.agent.traces_contents);
+        let asked = async {
+            if self.observer.wants_pieces() {
+                model.stream(request, &mut |piece| self.tell(run, Event::Writing { piece })).await
+            } else {
+                model.chat(request).await
+            }
+        };
+        let reply = asked.instrument(span.clone()).await;
+        telemetry::chatted(&span, reply.as_ref(), self.agent.traces_contents);
+        reply
+    }
+
+    /// Whether the context was made shorter.
+    async fn condense(self, session: &mut Session, full: bool) -> Result<bool, Halt> {
+        let Some(condenser) = &self.agent.condenser else { return Ok(false) };
+        let model: &dyn ChatModel = self.agent.model.as_ref();
+        let context = Context::new(session.run(), model, self.toolbox.specs(), full, self.cancel);
+        let before = context.estimate(context.current());
+        let made = condenser.condense(&context).await;
+        let not = |why: &str| {
+            tracing::warn!(rollout = %session.run().id(), why, "a context was not condensed");
+            self.tell(session.run(), Event::NotCondensed { why });
+            Ok(false)
+        };
+        let Condensed { replacements, usage } = match made {
+            Ok(Some(condensed)) => condensed,
+            Ok(None) => return Ok(false),
+            Err(error) => return not(&error.to_string()),
+        };
+        let fact = match session.run().condense(replacements.clone(), usage) {
+            Ok(fact) => fact,
+            Err(error) => return not(&error.to_string()),
+        };
+        session.apply(fact)?;
+        self.tell(session.run(), Event::Condensed { replacements: &replacements, usage: &usage });
+        let context = Context::new(session.run(), model, self.toolbox.specs(), full, self.cancel);
+        Ok(context.estimate(context.current()) < before)
+    }
+
+    /// Carries out the next call, or the next few that may be carried out together.
+    async fn call_tools(self, session: &mut Session) -> Result<(), Halt> {
+        let calls = self.next_calls(session.run());
+        for call in &calls {
+            session.apply(Fact::Started { call_id: call.id.clone() })?;
+        }
+        let run = session.run();
+        let answers = join_all(calls.iter().map(|call| self.call(run, call))).await;
+        for (call, answer) in calls.iter().zip(answers) {
+            let result = answer.map_err(Halt::Stop)?;
+            session.apply(Fact::Returned { result: result.clone() })?;
+            self.tell(session.run(), Event::CallReturned { call, result: &result });
+        }
+        Ok(())
+    }
+
+    fn next_calls(self, run: &Run) -> Vec<ToolCall> {
+        let Step::CallTools { calls, answers } = run.next() else { return Vec::new() };
+        let mut open = calls.iter().zip(answers).filter(|(_, answer)| answer.is_none()).map(|(call, _)| call.clone());
+        let Some(first) = open.next() else { return Vec::new() };
+        let shared = |call: &ToolCall| self.toolbox.concurrency(&call.name) == Concurrency::Shared;
+        let others = if shared(&first) { MAX_TOGETHER - 1 } else { 0 };
+        let mut together = vec![first];
+        together.extend(open.take(others).take_while(shared));
+        together
+    }
+
+    /// The answer to `call`, or why the run stops.
+    async fn call(self, run: &Run, call: &ToolCall) -> Result<ToolResult, String> {
+        let rewritten = match self.permit(run, call).await? {
+            Permit::As(call) => call,
+            Permit::Not(why) => return Ok(call.answer(ToolStatus::Refused, why)),
+        };
+        let allowed = rewritten.as_ref().unwrap_or(call);
+        self.tell(run, Event::CallStarted { call: allowed });
+        let span = telemetry::execute_tool(allowed, self.agent.traces_contents);
+        let mut result = self.carry_out(run, allowed).instrument(span.clone()).await;
+        telemetry::executed(&span, &result, self.agent.traces_contents);
+        for hook in &self.agent.hooks {
+            match hook.after_tool(&moment(run), allowed, &result).await {
+                AfterTool::Keep => {}
+                AfterTool::Replace(content) => result.content = content,
+                AfterTool::Stop(why) => return Err(why),
+            }
+        }
+        Ok(result)
+    }
+
+    /// Whether the hooks, and whoever they ask, let the call pass, and how.
+    async fn permit(self, run: &Run, call: &ToolCall) -> Result<Permit, String> {
+        let mut rewritten: Option<ToolCall> = None;
+        for hook in &self.agent.hooks {
+            let now = rewritten.as_ref().unwrap_or(call);
+            let arguments = match hook.before_tool(&moment(run), now).await {
+                BeforeTool::Allow => None,
+                BeforeTool::Rewrite(arguments) => Some(arguments),
+                BeforeTool::Refuse(why) => return Ok(Permit::Not(why)),
+                BeforeTool::Stop(why) => return Err(why),
+                BeforeTool::Ask(why) => {
+                    self.tell(run, Event::Asked { call: now, why: &why });
+                    let question = Question { moment: moment(run), call: now, why: &why };
+                    match self.agent.approval.answer(&question).await {
+                        Answer::Allow => None,
+                        Answer::Rewrite(arguments) => Some(arguments),
+                        Answer::Refuse(why) => return Ok(Permit::Not(why)),
+                        Answer::Stop(why) => return Err(why),
+                    }
+                }
+            };
+            if let Some(arguments) = arguments {
+                rewritten = Some(ToolCall { arguments, ..call.clone() });
+            }
+        }
+        Ok(Permit::As(rewritten))
+    }
+
+    async fn carry_out(self, run: &Run, call: &ToolCall) -> ToolResult {
+        // What a call that is given up still does in other threads ends by this token.
+        let stop = self.cancel.child_token();
+        let _stop_at_the_end = stop.clone().drop_guard();
+        let answer = self.toolbox.call(call, &stop);
+        match run.limits().max_tool_seconds {
+            None => answer.await,
+            Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), answer).await.unwrap_or_else(|_| {
+                call.answer(ToolStatus::Failed, format!("The call took longer than {seconds} s and was given up."))
+            }),
+        }
+    }
+
+    fn tell(self, run: &Run, event: Event<'_>) {
+        self.observer.event(run.id(), event);
+    }
+}
+
+/// Whether a call is carried out.
+enum Permit {
+    /// It is, in this form if it was rewritten.
+    As(Option<ToolCall>),
+    /// It is not; the model reads this.
+    Not(String),
+}
+
+fn moment(run: &Run) -> Moment<'_> {
+    Moment { rollout: run.id(), turn: run.turns(), messages: run.messages(), usage: run.usage() }
+}
