@@ -80,7 +80,13 @@ pub enum SessionError {
     NoJournal,
     /// The file cannot be read or written, or has another version.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
 }
 
 impl From<Run> for Session {

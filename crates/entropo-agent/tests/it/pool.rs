@@ -114,7 +114,7 @@ async fn conversations_are_spread_and_each_stays_where_it_is() {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         match messages.len() {
             2 => note(&format!("rollout {}", NUMBER.fetch_add(1, Ordering::SeqCst))),
-            ..20 => note("more"),
+            turns @ ..20 => note(&format!("more {turns}")),
             _ => call("finish"),
         }
     }
