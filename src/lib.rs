@@ -94,6 +94,18 @@ pub use entropo_tools as tools;
 #[cfg(feature = "train")]
 pub use entropo_train as train;
 
+pub mod prelude {
+    //! What nearly every program that embeds an agent names: `use entropo::prelude::*;`.
+
+    pub use crate::agent::{
+        Agent, CancellationToken, ChatModel, Conversation, Environment, Episode, Event, Limits, Observer, Sampling,
+        Session, Tool, ToolError, ToolOutput, Toolbox,
+    };
+    pub use crate::core::{ExitReason, Message, Outcome, RolloutId, Task, Trajectory};
+    #[cfg(feature = "tools")]
+    pub use crate::tools::{LocalSandbox, Workspace, coding_tools};
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -103,13 +103,19 @@
 //!
 //! # What is where
 //!
-//! * [`run`]: the loop as a serialisable value that does nothing itself; [`agent`] drives it, [`rollout`] drives many.
+//! * [`run`]: the loop as a serialisable value that does nothing itself; [`agent`] drives it, [`rollout`] drives many,
+//!   [`session`] keeps it on disk.
 //! * [`model`], [`environment`], [`tool`], [`observe`]: what to implement. All are object-safe, so each is a run-time
 //!   choice; [`Tool`] is typed sugar over [`DynTool`].
+//! * [`hook`]: having a say in every step, and asking somebody; [`condense`]: staying within the model's context;
+//!   [`limit`]: what ends a rollout otherwise.
+//! * [`typed`]: answers that are a Rust type; [`sub_agent`]: agents as tools; [`telemetry`]: spans.
 //! * `model::openai`, `model::anthropic` (features of these names): models behind servers; [`model::pool`] makes several
 //!   one. `docs/models.md` says how to connect which.
 //! * [`dialect`]: tool calls as text, for models that write text.
 //! * [`select`]: which of many rollouts to submit.
+//!
+//! `docs/agent.md` tells what happens in a step, what ends a run and what it never does.
 //!
 //! Nothing that a model writes, a tool does or an environment breaks is an error of [`Agent::run`]: it is an
 //! [`ExitReason`](entropo_core::ExitReason), and what happened until then is kept.

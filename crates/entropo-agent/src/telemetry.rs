@@ -3,7 +3,8 @@
 //! Each rollout is a `tracing` span, each model call and each tool call a span in it, named and described as OpenTelemetry's
 //! semantic conventions for generative AI want it (`gen_ai.operation.name`, `gen_ai.request.model`,
 //! `gen_ai.usage.input_tokens`, `gen_ai.tool.name` and so on). A subscriber like `tracing-opentelemetry` sends them wherever
-//! other spans go; see `examples/otel`. Without a subscriber they cost next to nothing.
+//! other spans go; see `examples/otel.rs`. A client of a model server adds a span `request` below the model call, with the
+//! server's address and name for the reply and the number of attempts. Without a subscriber they cost next to nothing.
 //!
 //! What was said stays out of them unless [`Agent::trace_contents`](crate::Agent::trace_contents) puts it in: prompts, replies
 //! and answers of tools may hold what a log must not.
@@ -46,7 +47,7 @@ pub(crate) fn chat(model: &str, request: &ChatRequest<'_>, contents: bool) -> Sp
     let span = info_span!(
         "chat",
         otel.name = format!("chat {model}"),
-        otel.kind = "client",
+        otel.kind = "internal",
         otel.status_code = Empty,
         gen_ai.operation.name = "chat",
         gen_ai.request.model = model,

@@ -13,7 +13,9 @@ use crate::support::{call, note, run, scripted};
 
 /// Keeps the fields of every span by its name and number.
 #[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<(&'static str, BTreeMap<String, String>)>>>);
+struct Spans(Arc<Mutex<Vec<Span>>>);
+
+type Span = (&'static str, BTreeMap<String, String>);
 
 struct Fields<'a>(&'a mut BTreeMap<String, String>);
 
@@ -51,7 +53,7 @@ impl Subscriber for Spans {
     fn exit(&self, _: &Id) {}
 }
 
-async fn traced(contents: bool) -> Vec<(&'static str, BTreeMap<String, String>)> {
+async fn traced(contents: bool) -> Vec<Span> {
     let spans = Spans::default();
     let _guard = tracing::subscriber::set_default(spans.clone());
     let agent = scripted(vec![note("a secret"), call("fail"), call("finish")]).trace_contents(contents);

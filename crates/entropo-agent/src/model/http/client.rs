@@ -68,23 +68,20 @@ impl Client {
             cancel: request.cancel,
         };
         let span = tracing::info_span!(
-            "chat",
-            gen_ai.operation.name = "chat",
+            "request",
+            otel.kind = "client",
             gen_ai.provider.name = call.provider,
             gen_ai.request.model = call.model,
-            gen_ai.request.max_tokens = request.sampling.max_tokens,
             gen_ai.response.id = Empty,
             gen_ai.response.model = Empty,
-            gen_ai.usage.input_tokens = Empty,
-            gen_ai.usage.output_tokens = Empty,
+            attempts = Empty,
             server.address = self.transport.host(),
         );
         let received = self.transport.ask::<R>(&exchange, tell).instrument(span.clone()).await?;
         let reply = received.into_reply(call.calling, self.prices.as_ref());
         span.record("gen_ai.response.id", reply.id.as_str());
         span.record("gen_ai.response.model", reply.served_model.as_str());
-        span.record("gen_ai.usage.input_tokens", reply.response.usage.prompt_tokens);
-        span.record("gen_ai.usage.output_tokens", reply.response.usage.completion_tokens);
+        span.record("attempts", reply.attempts);
         if let Some(see) = &self.on_reply {
             see(&reply);
         }
