@@ -51,7 +51,8 @@ impl Verifier {
 
     /// The mean over the batch of weighed losses; the reference's values are ignored. Metrics: `verifier/accuracy` (the
     /// right answer is the likelier one) and `verifier/probability` (of the right answer, given one of the two), each
-    /// also for one class alone (`_positive`, `_negative`); `logps/*`, where chosen means right.
+    /// also for one class alone if [`positive`](Self::positive) tells the classes apart (`_positive`, `_negative`); `logps/*`,
+    /// where chosen means right.
     ///
     /// # Errors
     /// Settings out of range, an empty batch, or a sequence without action tokens or with a policy sum that is not
@@ -70,8 +71,13 @@ impl Verifier {
             let slope = -weight(*positive) * sigmoid(-logit(pair)) / count;
             (slope, -slope)
         });
-        let accuracy = |class| mean(of_class(batch, class).map(|pair| f64::from(logit(pair) > 0.0)));
-        let probability = |class| mean(of_class(batch, class).map(|pair| sigmoid(logit(pair))));
+        let known = |class: Option<bool>| class.is_none() || self.positive.is_some();
+        let of = |class, score: fn(f64) -> f64| {
+            let scores = of_class(batch, class).filter(|_| known(class)).map(|pair| score(logit(pair)));
+            mean(scores)
+        };
+        let accuracy = |class| of(class, |logit| f64::from(logit > 0.0));
+        let probability = |class| of(class, sigmoid);
         Ok(Evaluation {
             loss: mean(losses).ok_or(ObjectiveError::EmptyBatch)?,
             weights: weights.collect(),
@@ -110,6 +116,7 @@ mod tests {
         let evaluation = Verifier::default().evaluate(&[(pair, true)]).unwrap();
         assert_close(evaluation.loss, 0.1677860294, 1e-10);
         assert_close(evaluation.metrics["verifier/probability"], 0.8455347349, 1e-10);
+        assert!(!evaluation.metrics.contains_key("verifier/accuracy_positive"), "nobody told the classes apart");
         let (right, wrong) = evaluation.weights[0];
         assert_close(right, 0.8455347349 - 1.0, 1e-10);
         assert_eq!(wrong, -right);
