@@ -12,7 +12,7 @@ use std::time::Duration;
 use entropo_core::{ExitReason, Outcome, RolloutId, Trajectory};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::condense::Condenser;
 use crate::drive::Driver;
@@ -23,6 +23,7 @@ use crate::model::{ChatModel, Sampling};
 use crate::observe::{Event, Observer};
 use crate::run::{Fact, Run};
 use crate::session::Session;
+use crate::tool::Toolbox;
 use crate::{telemetry, unwind};
 
 /// A model with its settings. A clone shares the model, the hooks and the condenser.
@@ -116,7 +117,14 @@ impl Agent {
             run.fail(ExitReason::Panic, unwind::message(panic.as_ref()));
             run
         });
-        self.resume(&mut run.into(), episode, cancel, observer).await
+        let span = telemetry::invoke_agent(self.model.name(), run.id());
+        let mut session = Session::from(run);
+        let trajectory = async {
+            self.act(&mut session, episode.toolbox(), cancel, observer).await;
+            close(session.into_run(), episode).await
+        };
+        let trajectory = trajectory.instrument(span.clone()).await;
+        finished(&span, trajectory, observer)
     }
 
     /// Goes on with a session, in an episode that stands where it stood; the run's own limits hold. What happens is written
@@ -132,31 +140,40 @@ impl Agent {
     ) -> Trajectory {
         let span = telemetry::invoke_agent(self.model.name(), session.run().id());
         let trajectory = async {
-            // Whoever still computes for this run in another thread notices its end by this token.
-            let stop = cancel.child_token();
-            let stop_at_the_end = stop.clone().drop_guard();
-            let timer = timer(session.run().limits().max_seconds);
-            let driver = Driver { agent: self, toolbox: episode.toolbox(), cancel: &stop, observer };
-            let driven = AssertUnwindSafe(driver.drive(session)).catch_unwind();
-            let ending = tokio::select! {
-                biased;
-                driven = driven => driven.unwrap_or_else(|panic| {
-                    Some((ExitReason::Panic, Some(unwind::message(panic.as_ref()).to_owned())))
-                }),
-                () = cancel.cancelled() => Some((ExitReason::Cancelled, None)),
-                () = timer => Some((ExitReason::TimeLimit, None)),
-            };
-            if let Some((exit, error)) = ending {
-                end(session, exit, error);
-            }
-            drop(stop_at_the_end);
+            self.act(session, episode.toolbox(), cancel, observer).await;
             close(session.run().clone(), episode).await
         };
         let trajectory = trajectory.instrument(span.clone()).await;
-        telemetry::invoked(&span, &trajectory);
-        observer.event(&trajectory.id, Event::Finished { trajectory: &trajectory });
-        trajectory
+        finished(&span, trajectory, observer)
     }
+
+    /// Drives the session to its end.
+    async fn act(&self, session: &mut Session, toolbox: &Toolbox, cancel: &CancellationToken, observer: &dyn Observer) {
+        // Whoever still computes for this run in another thread notices its end by this token.
+        let stop = cancel.child_token();
+        let _stop_at_the_end = stop.clone().drop_guard();
+        let timer = timer(session.run().limits().max_seconds);
+        let driver = Driver { agent: self, toolbox, cancel: &stop, observer };
+        let driven = AssertUnwindSafe(driver.drive(session)).catch_unwind();
+        let ending = tokio::select! {
+            biased;
+            driven = driven => driven.unwrap_or_else(|panic| {
+                Some((ExitReason::Panic, Some(unwind::message(panic.as_ref()).to_owned())))
+            }),
+            () = cancel.cancelled() => Some((ExitReason::Cancelled, None)),
+            () = timer => Some((ExitReason::TimeLimit, None)),
+        };
+        if let Some((exit, error)) = ending {
+            end(session, exit, error);
+        }
+    }
+}
+
+/// Tells of the end.
+fn finished(span: &Span, trajectory: Trajectory, observer: &dyn Observer) -> Trajectory {
+    telemetry::invoked(span, &trajectory);
+    observer.event(&trajectory.id, Event::Finished { trajectory: &trajectory });
+    trajectory
 }
 
 /// Ends the run, on the disk if that can be.
