@@ -24,4 +24,4 @@ pub(crate) use sse::Event;
 #[cfg(test)]
 pub(crate) use sse::reply_of;
 pub use transport::Tell;
-pub(crate) use transport::{KeyHeader, ReadReply};
+pub(crate) use transport::{KeyHeader, ReadReply, Received};

@@ -114,11 +114,12 @@ fn status_of(kind: &str) -> u16 {
 /// If an error is about the length of the context: tokens of the prompt and of the context, 0 for what is not said. Servers
 /// say it in prose.
 fn context_in(kind: &str, message: &str, told: Option<(usize, usize)>) -> Option<(usize, usize)> {
-    const SIGNS: [&str; 8] = [
+    const SIGNS: [&str; 9] = [
         "context length",
         "context_length",
         "context size",
         "context window",
+        "context limit",
         "exceed_context",
         "maximum context",
         "prompt is too long",
@@ -128,9 +129,11 @@ fn context_in(kind: &str, message: &str, told: Option<(usize, usize)>) -> Option
     let about = SIGNS.iter().any(|sign| message.contains(sign) || kind.contains(sign));
     let prompt = || {
         (number_before(&message, " in the messages"))
+            .or_else(|| number_before(&message, " in your prompt"))
             .or_else(|| number_before(&message, " input tokens"))
             .or_else(|| number_after(&message, "the input ("))
             .or_else(|| number_after(&message, "prompt is too long: "))
+            .or_else(|| number_after(&message, "exceed context limit: "))
             .or_else(|| number_after(&message, "you requested "))
             .or_else(|| number_after(&message, "the request has "))
             .or_else(|| number_after(&message, "the prompt has "))
@@ -141,6 +144,7 @@ fn context_in(kind: &str, message: &str, told: Option<(usize, usize)>) -> Option
             .or_else(|| number_after(&message, "context length ("))
             .or_else(|| number_after(&message, "model's context "))
             .or_else(|| number_before(&message, " maximum"))
+            .or_else(|| number_after(message.split_once("exceed context limit: ")?.1, " > "))
     };
     about.then(|| told.unwrap_or_else(|| (prompt().unwrap_or(0), context().unwrap_or(0))))
 }
@@ -262,6 +266,25 @@ mod tests {
             ),
             ("The input (5000 tokens) is longer than the model's context length (4096 tokens).", (5000, 4096)),
             ("prompt is too long: 208310 tokens > 200000 maximum", (208_310, 200_000)),
+            (
+                "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length",
+                (188_240, 200_000),
+            ),
+            (
+                "You passed 77 input tokens and requested 1024 output tokens. However, the model's context length is \
+                 only 1100 tokens, resulting in a maximum input length of 76 tokens.",
+                (77, 1100),
+            ),
+            (
+                "This model's maximum context length is 1100 tokens. However, you requested 1024 output tokens and \
+                 your prompt contains at least 77 input tokens, for a total of at least 1101 tokens.",
+                (77, 1100),
+            ),
+            (
+                "This model's maximum context length is 4097 tokens, however you requested 4100 tokens (4000 in your \
+                 prompt; 100 for the completion). Please reduce your prompt; or completion length.",
+                (4000, 4097),
+            ),
             ("the prompt has 9 tokens, the model's context 8; context_length_exceeded", (9, 8)),
             ("the request exceeds the available context size, try increasing it", (0, 0)),
         ] {

@@ -14,10 +14,19 @@ pub(super) struct Settings {
     pub(super) calling: ToolCalling,
     pub(super) length: Length,
     pub(super) whole: bool,
-    pub(super) tokens: bool,
+    pub(super) tokens: Option<TokenSource>,
     pub(super) send_reasoning: bool,
     /// Fields of the body; null leaves a field out.
     pub(super) fields: Map<String, Value>,
+}
+
+/// Who tells tokens, and so how they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenSource {
+    /// vLLM, and whoever has its `return_token_ids`.
+    ReturnTokenIds,
+    /// llama.cpp, which tells the reply's tokens only if it is verbose, and the prompt in words only.
+    LlamaCpp,
 }
 
 impl Settings {
@@ -42,10 +51,18 @@ impl Settings {
             body.insert("stream".to_owned(), true.into());
             body.insert("stream_options".to_owned(), json!({"include_usage": true}));
         }
-        if self.tokens {
-            body.insert("return_token_ids".to_owned(), true.into());
-            body.insert("logprobs".to_owned(), true.into());
-        }
+        let asked: &[(&str, Value)] = match self.tokens {
+            None => &[],
+            Some(TokenSource::ReturnTokenIds) => &[("return_token_ids", true.into()), ("logprobs", true.into())],
+            // Of the twenty likeliest tokens that it would tell with each, one is enough.
+            Some(TokenSource::LlamaCpp) => &[
+                ("return_tokens", true.into()),
+                ("verbose", true.into()),
+                ("logprobs", true.into()),
+                ("top_logprobs", 1.into()),
+            ],
+        };
+        body.extend(asked.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         for (name, value) in &self.fields {
             if value.is_null() {
                 body.shift_remove(name);
@@ -227,7 +244,7 @@ mod tests {
         let settings = Settings {
             length: Length::MaxCompletionTokens,
             whole: true,
-            tokens: true,
+            tokens: Some(TokenSource::ReturnTokenIds),
             send_reasoning: true,
             fields: json!({"seed": null, "temperature": 0.5, "provider": {"sort": "price"}})
                 .as_object()
