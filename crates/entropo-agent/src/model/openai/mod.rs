@@ -21,6 +21,7 @@ mod length;
 mod llama_cpp;
 mod request;
 mod response;
+mod sampling;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -32,8 +33,9 @@ use serde_json::Value;
 
 pub use self::length::Length;
 use self::llama_cpp::Tokenized;
-use self::request::{Settings, TokenSource};
+use self::request::Settings;
 use self::response::Completion;
+use self::sampling::TokenSource;
 use super::http::{BuildError, Call, Client, Connection, KeyHeader, Received, Tell};
 use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, StopReason, ToolCalling};
 
