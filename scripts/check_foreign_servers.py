@@ -1,7 +1,7 @@
 """Checks entropo's client against model servers that others wrote: llama.cpp's and `transformers serve`.
 
     pip install -r scripts/requirements.txt 'transformers[serving]' xllamacpp==2026.10.11549 gguf numpy
-    cargo build -p entropo-agent --features openai --example probe_server
+    cargo build -p entropo-agent --features openai,anthropic --example probe_server
     python scripts/check_foreign_servers.py target/debug/examples/probe_server [llama.cpp] [transformers]
 
 xllamacpp is llama.cpp with its own HTTP server, compiled. The model is the repair lab's policy, which is small enough for
@@ -39,6 +39,7 @@ EXPECTED = {
         "tokens, streamed": "Unexpected fields in the request",
         "tokens, in one piece": "Unexpected fields in the request",
         "tokens as llama.cpp has them": "Unexpected fields in the request",
+        "an agent by the Messages API": "HTTP 404",
         # It has no limit, and writes nonsense beyond the model's.
         "a prompt that is too long": "it answers to",
     },
@@ -47,6 +48,7 @@ EXPECTED = {
 LLAMA_CPP = """
 import sys, time, xllamacpp
 settings = xllamacpp.CommonParams()
+settings.cpuparams.n_threads = 1  # more would wait for each other
 settings.model.path, settings.port, settings.n_parallel, settings.n_ctx = sys.argv[1], int(sys.argv[2]), 1, int(sys.argv[3])
 server = xllamacpp.Server(settings)
 while True:

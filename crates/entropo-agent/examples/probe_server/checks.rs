@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(feature = "anthropic")]
+use entropo_agent::model::anthropic::Anthropic;
 use entropo_agent::model::openai::OpenAi;
 use entropo_agent::model::{Reply, ToolCalling};
-use entropo_agent::{Agent, CancellationToken, ChatRequest, Delta, Episode, Limits, ModelError, Sampling, StopReason};
+use entropo_agent::{
+    Agent, CancellationToken, ChatModel, ChatRequest, Delta, Episode, Limits, ModelError, Sampling, StopReason,
+};
 use entropo_core::{Message, RolloutId, TokenTrace, Trajectory};
 
 use crate::Arguments;
@@ -39,6 +43,8 @@ pub(crate) async fn all(client: &OpenAi, arguments: &Arguments) -> Vec<Row> {
     note("an agent with calls as data", agent(client.clone(), arguments).await);
     let text = client.clone().tool_calling(ToolCalling::Text(arguments.dialect()));
     note("an agent with calls as text", agent(text, arguments).await);
+    #[cfg(feature = "anthropic")]
+    note("an agent by the Messages API", messages_api(arguments).await);
     note("tokens, streamed", tokens(client.clone().tokens(), arguments).await);
     note("tokens, in one piece", tokens(client.clone().tokens().whole(), arguments).await);
     note("tokens as llama.cpp has them", tokens(client.clone().llama_cpp_tokens(), arguments).await);
@@ -132,14 +138,23 @@ async fn native(client: &OpenAi) -> Seen {
     Ok((!calls.is_empty(), format!("{:?} {}", said(&reply), reply.response.format_error.unwrap_or_default())))
 }
 
-async fn run(client: OpenAi, arguments: &Arguments) -> Result<Trajectory, entropo_agent::tool::ToolboxError> {
+/// Some servers speak Anthropic's protocol too, at the same address.
+#[cfg(feature = "anthropic")]
+async fn messages_api(arguments: &Arguments) -> Seen {
+    agent(Anthropic::new(arguments.connection(), &arguments.model)?, arguments).await
+}
+
+async fn run(
+    client: impl ChatModel + 'static,
+    arguments: &Arguments,
+) -> Result<Trajectory, entropo_agent::tool::ToolboxError> {
     let limits = Limits { max_steps: arguments.steps, ..Limits::default() };
     let agent = Agent::new(Arc::new(client)).limits(limits).sampling(Sampling { temperature: 0.7, ..sampling() });
     let episode = Box::new(Repository::new()?);
     Ok(agent.run(RolloutId::new("probe", 0), 1, episode, &CancellationToken::new(), &()).await)
 }
 
-async fn agent(client: OpenAi, arguments: &Arguments) -> Seen {
+async fn agent(client: impl ChatModel + 'static, arguments: &Arguments) -> Seen {
     let trajectory = run(client, arguments).await?;
     let usage = &trajectory.usage;
     let works = trajectory.error.is_none() && usage.tool_calls > usage.bad_calls;

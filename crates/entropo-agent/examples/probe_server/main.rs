@@ -1,11 +1,11 @@
 //! What of a model server works with entropo, as a table:
 //!
 //! ```sh
-//! cargo run -p entropo-agent --features openai --example probe_server -- \
+//! cargo run -p entropo-agent --features openai,anthropic --example probe_server -- \
 //!     --base-url http://127.0.0.1:8080/v1 --model NAME
 //! ```
 //!
-//! `scripts/check_foreign_servers.py` starts servers and runs this against them.
+//! Without the feature `anthropic` the Messages API is left out. `scripts/check_foreign_servers.py` starts servers and runs this against them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for the terminal")]
 
 mod checks;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use entropo_agent::Dialect;
 use entropo_agent::dialect::{Bash, FormatError, Glm, Hermes, Llama, Xml};
-use entropo_agent::model::http::{ApiKey, BuildError, Connection, Retry};
+use entropo_agent::model::http::{ApiKey, Connection, Retry};
 use entropo_agent::model::openai::OpenAi;
 use entropo_core::{AssistantMessage, ToolSpec};
 
@@ -70,15 +70,14 @@ enum DialectName {
 }
 
 impl Arguments {
-    /// A client for the server.
-    fn client(&self) -> Result<OpenAi, BuildError> {
+    /// The way to the server.
+    fn connection(&self) -> Connection {
         let key = self.key_variable.as_deref().map_or_else(ApiKey::none, ApiKey::environment);
-        let connection = Connection::new(&self.base_url)
+        Connection::new(&self.base_url)
             .api_key(key)
             .idle_timeout(Duration::from_secs(self.patience))
             .total_timeout(Duration::from_secs(self.patience.saturating_mul(10)))
-            .retry(Retry { attempts: self.attempts, ..Retry::default() });
-        OpenAi::new(connection, &self.model)
+            .retry(Retry { attempts: self.attempts, ..Retry::default() })
     }
 
     fn dialect(&self) -> Arc<dyn Dialect> {
@@ -122,7 +121,7 @@ impl Dialect for Brief {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let client = match arguments.client() {
+    let client = match OpenAi::new(arguments.connection(), &arguments.model) {
         Ok(client) => client,
         Err(error) => {
             eprintln!("error: {error}");

@@ -83,6 +83,7 @@ impl Received {
 pub(crate) struct Transport {
     client: Client,
     url: Url,
+    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
     path: &'static str,
     headers: HeaderMap,
     key_header: KeyHeader,
@@ -126,6 +127,7 @@ impl Transport {
     }
 
     /// The address of `path` beside the base URL, not below it.
+    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
     pub(crate) fn beside(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         let base = url.path().strip_suffix(self.path).unwrap_or("/");

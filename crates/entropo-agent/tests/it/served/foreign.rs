@@ -1,5 +1,7 @@
 //! What servers that others wrote were seen to send.
 
+use entropo_agent::model::http::{Connection, Retry};
+use entropo_agent::model::openai::OpenAi;
 use entropo_agent::{CancellationToken, ModelError, StopReason};
 use entropo_core::{ExitReason, Trajectory};
 use serde_json::{Value, json};
@@ -172,6 +174,21 @@ async fn llama_cpp_tells_its_tokens() {
     assert_eq!((&sent["top_logprobs"], sent.get("stream"), sent.get("return_token_ids")), (&json!(1), None, None));
     // What begins the prompt is not added again.
     assert_eq!(asked[1].body, json!({"content": "<s>Go.", "add_special": false, "parse_special": true}));
+}
+
+#[tokio::test]
+async fn the_tokenizer_is_beside_the_base_url() {
+    for (base, tokenizer) in [("/v1", "/tokenize"), ("/api/v1/", "/api/tokenize"), ("", "/tokenize")] {
+        let server = Server::start(|_, asked| match asked.path.ends_with("/tokenize") {
+            true => json_body(200, &json!({"tokens": [1, 2]})),
+            false => llama_cpp("note", "Go.", &[3], 2),
+        })
+        .await;
+        let connection = Connection::new(server.url.replace("/v1", base)).retry(Retry::never());
+        let tokens = ask(&OpenAi::new(connection, "m").unwrap().llama_cpp_tokens()).await.unwrap().tokens.unwrap();
+        assert_eq!((&tokens.prompt[..], &tokens.completion[..]), (&[1, 2][..], &[3][..]));
+        assert_eq!(server.asked()[1].path, tokenizer);
+    }
 }
 
 #[tokio::test]
