@@ -4,9 +4,9 @@
     cargo build -p entropo-agent --features openai,anthropic --example probe_server
     python scripts/check_foreign_servers.py target/debug/examples/probe_server [llama.cpp] [transformers]
 
-xllamacpp is llama.cpp with its own HTTP server, compiled. The model is the repair lab's policy, which is small enough for
-any machine. What each server is expected to be able to do stands below; every difference is told, and the exit status is 0
-if there is none. `docs/models.md` has the results.
+xllamacpp is llama.cpp with its own HTTP server, compiled. The model is the repair lab's policy, which is small enough
+for any machine. What each server is expected to be able to do stands below; every difference is told, and the exit
+status is 0 if there is none. `docs/models.md` has the results.
 """
 
 import json
@@ -49,7 +49,8 @@ LLAMA_CPP = """
 import sys, time, xllamacpp
 settings = xllamacpp.CommonParams()
 settings.cpuparams.n_threads = 1  # more would wait for each other
-settings.model.path, settings.port, settings.n_parallel, settings.n_ctx = sys.argv[1], int(sys.argv[2]), 1, int(sys.argv[3])
+settings.model.path, settings.port, settings.n_ctx = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+settings.n_parallel = 1
 server = xllamacpp.Server(settings)
 while True:
     time.sleep(60)
@@ -111,19 +112,52 @@ def transformers(directory):
         yield port, str(model)
 
 
-SERVERS = {"llama.cpp": (llama_cpp, "xllamacpp"), "transformers": (transformers, "transformers")}
+def logprobs_are_right(port):
+    """What is wrong with llama.cpp's tokens, asked for as the client does and scored by transformers."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    def post(path, body):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), {"content-type": "application/json"})
+        return json.loads(urllib.request.urlopen(request, timeout=60).read())
+
+    model = AutoModelForCausalLM.from_pretrained(POLICY).eval()
+    ask = dict(top_p=1, top_k=0, min_p=0, samplers=["temperature"], return_tokens=True, verbose=True, logprobs=True,
+               top_logprobs=1, max_tokens=60, messages=[{"role": "user", "content": "`duty 700` prints 5600."}])
+    worst = 0
+    for seed in range(40):
+        reply = post("/v1/chat/completions", ask | {"seed": seed, "temperature": 0.5 + seed / 40})
+        told = [token["logprob"] for token in reply["choices"][0]["logprobs"]["content"]]
+        prompt = {"content": reply["__verbose"]["prompt"], "add_special": False, "parse_special": True}
+        prompt, ids = post("/tokenize", prompt)["tokens"], reply["__verbose"]["tokens"]
+        if len(prompt) != reply["usage"]["prompt_tokens"] or len(ids) != len(told):
+            return f"{len(prompt)} tokens in the prompt, {len(ids)} in the reply, {len(told)} log-probabilities"
+        with torch.no_grad():
+            scored = torch.log_softmax(model(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1:-1].double(), -1)
+        scored = scored.gather(1, torch.tensor(ids)[:, None])[:, 0]
+        worst = max(worst, (scored - torch.tensor(told)).abs().max().item())
+    print(f"log-probabilities differ from transformers' by {worst:.4f} at most")
+    return "" if worst < 0.02 else "that is too much"
+
+
+SERVERS = {
+    "llama.cpp": (llama_cpp, "xllamacpp", logprobs_are_right),
+    "transformers": (transformers, "transformers", None),
+}
 
 
 def check(name, probe):
-    start, package = SERVERS[name]
+    start, package, more = SERVERS[name]
     print(f"{name} ({package} {version(package)})", flush=True)
     with tempfile.TemporaryDirectory() as directory, start(Path(directory)) as (port, model):
         command = [probe, "--base-url", f"http://127.0.0.1:{port}/v1", "--model", model, "--dialect", "xml", "--brief",
                    "--overlong", "5000"]
         print(" ".join(command), flush=True)
         probed = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600)
-    print(probed.stdout, flush=True)
-    expected, surprises = EXPECTED[name], []
+        print(probed.stdout, flush=True)
+        wrong = more(port) if more else ""
+    expected, surprises = EXPECTED[name], [wrong] if wrong else []
     for line in probed.stdout.splitlines():
         works, row, detail = line[:4].strip(), line[5:33].strip(), line[34:]
         if row in expected and (works == "yes" or expected[row] not in detail):
