@@ -3,10 +3,10 @@
     pip install gguf safetensors numpy
     python scripts/gguf_of_policy.py policy.gguf [CONTEXT]
 
-llama.cpp's own converter refuses it, for it knows tokenizers by a hash of what they do and never saw this one. It
-splits texts like Qwen2's here: that tells names with an underscore apart, which the policy learnt whole, so it acts a
-little worse. llama.cpp keeps conversations to the context that the file states; a longer one than the policy's own
-makes room for them, not sense of them.
+llama.cpp's own converter refuses it: it loads the tokenizer as Qwen2's, which adds a token that the model has no place
+for, and it knows tokenizers by a hash of what they do. This splits texts like Qwen2's, too: that tells names with an
+underscore apart, which the policy learnt whole, so it acts a little worse. llama.cpp keeps conversations to the
+context that the file states; a longer one than the policy's own makes room for them, not sense of them.
 """
 
 import json
