@@ -19,7 +19,7 @@ use entropo_agent::model::http::{Connection, Retry};
 use entropo_agent::model::openai::OpenAi;
 use entropo_agent::{
     Agent, CallError, CancellationToken, Conversation, DynTool, Environment, EnvironmentError, Episode, Event, Limits,
-    Observer, RolloutJob, Rollouts, ToolError, ToolOutput, Toolbox,
+    Observer, RolloutJob, Rollouts, ToolError, ToolOutput,
 };
 use entropo_core::condensation::check_pairs;
 use entropo_core::{ExitReason, Message, RolloutId, Task, ToolSpec, Trajectory};
@@ -196,9 +196,12 @@ async fn roll(server: &str, whole: bool) -> (usize, usize) {
     (finished.len(), trajectories.len() - finished.len())
 }
 
-/// Entries of a folder of `/proc`.
-fn count(folder: &str) -> usize {
-    std::fs::read_dir(folder).unwrap().count()
+/// What the process has open.
+fn open_files() -> Vec<String> {
+    let files = std::fs::read_dir("/proc/self/fd").unwrap();
+    // The folder itself is open while it is read.
+    let links = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+    links.map(|link| link.display().to_string()).filter(|link| !link.contains("/fd")).collect()
 }
 
 fn children() -> String {
@@ -220,7 +223,7 @@ fn soon(what: &str, holds: impl Fn() -> bool) {
 fn two_hundred_rollouts_survive_everything_and_leave_nothing_behind() {
     // What the runtime opens once for the process, the pipe of its signals, is not a leak.
     Runtime::new().unwrap().block_on(async { tokio::process::Command::new("true").status().await.unwrap() });
-    let before = count("/proc/self/fd");
+    let before = open_files();
     let (requests, failures) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let failed = Arc::clone(&failures);
     let servers = Runtime::new().unwrap();
@@ -247,6 +250,8 @@ fn two_hundred_rollouts_survive_everything_and_leave_nothing_behind() {
     let metrics = clients.handle().metrics();
     soon("a task is left", || metrics.num_alive_tasks() == 0);
     soon("a process is left", || children().is_empty());
-    drop((clients, server, servers));
-    soon("a file is left open", || count("/proc/self/fd") == before);
+    drop((metrics, clients, server, servers));
+    soon(&format!("a file is left open: {before:?} before, {:?} now", open_files()), || {
+        open_files().len() == before.len()
+    });
 }

@@ -21,6 +21,9 @@ pub(crate) struct Draft {
     /// Prompt tokens that went into the server's cache.
     pub(crate) cache_written: usize,
     pub(crate) tokens: Option<SampledTokens>,
+    /// The prompt in words, if the server told its tokens in no other form; `tokens` holds none of them then.
+    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
+    pub(crate) prompt: Option<String>,
     /// The message in the form in which the server sent it, kept beside what was read from it.
     pub(crate) emitted: String,
 }

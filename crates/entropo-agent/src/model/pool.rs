@@ -1,6 +1,6 @@
 //! Several models as one: the servers of a cluster, say, that all serve the same weights.
 //!
-//! A conversation stays with the endpoint that it began with, whose cache holds its prompt, as long as that endpoint is
+//! A conversation stays with the endpoint that answered it last, whose cache holds its prompt, as long as that endpoint is
 //! well and not much busier than the others. An endpoint that fails is put aside, each time for longer, and the request
 //! goes to the next.
 //!
@@ -15,13 +15,14 @@
 //! assert_eq!(model.name(), "qwen3");
 //! ```
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entropo_core::Message;
+use entropo_core::{AssistantMessage, Message};
 use tokio::time::Instant;
 
 use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError};
@@ -36,6 +37,31 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 pub struct Pool {
     name: String,
     endpoints: Vec<Endpoint>,
+    homes: Mutex<Homes>,
+}
+
+/// Which endpoint answered which conversation last. Of those that were not heard of for long the least is lost: they are
+/// sent where a new one would be.
+#[derive(Default)]
+struct Homes {
+    recent: HashMap<u64, usize>,
+    older: HashMap<u64, usize>,
+}
+
+/// Conversations remembered at least; twice as many at most.
+const REMEMBERED: usize = 16_384;
+
+impl Homes {
+    fn of(&self, conversation: u64) -> Option<usize> {
+        self.recent.get(&conversation).or_else(|| self.older.get(&conversation)).copied()
+    }
+
+    fn remember(&mut self, conversation: u64, endpoint: usize) {
+        if self.recent.len() >= REMEMBERED && !self.recent.contains_key(&conversation) {
+            self.older = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(conversation, endpoint);
+    }
 }
 
 struct Endpoint {
@@ -63,7 +89,8 @@ impl Pool {
             return Err(EmptyPool);
         }
         let endpoint = |model| Endpoint { model, busy: AtomicUsize::new(0), health: Mutex::default() };
-        Ok(Self { name: name.into(), endpoints: endpoints.into_iter().map(endpoint).collect() })
+        let endpoints = endpoints.into_iter().map(endpoint).collect();
+        Ok(Self { name: name.into(), endpoints, homes: Mutex::default() })
     }
 
     /// The endpoints in the order in which a request tries them: those that are well before those that are aside, of these
@@ -73,7 +100,8 @@ impl Pool {
         let busy: Vec<_> = self.endpoints.iter().map(|endpoint| endpoint.busy.load(Ordering::Relaxed)).collect();
         // A quarter more than the mean is tolerated for the sake of the cache.
         let fair = (busy.iter().sum::<usize>() + 1) as f64 / busy.len() as f64 * 1.25;
-        let key = conversation(request);
+        let key = conversation(request, None);
+        let home = self.homes.lock().unwrap_or_else(PoisonError::into_inner).of(key);
         let mut order: Vec<_> = self.endpoints.iter().zip(busy).enumerate().collect();
         order.sort_by_cached_key(|(index, (endpoint, busy))| {
             let aside = endpoint.health().aside.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
@@ -81,7 +109,7 @@ impl Pool {
             // Highest random weight: every conversation has an order of its own, which the loss of an endpoint leaves be.
             let mut weight = DefaultHasher::new();
             (key, index).hash(&mut weight);
-            (aside, overloaded, weight.finish())
+            (aside, overloaded, home != Some(*index), weight.finish())
         });
         order.into_iter().map(|(index, _)| index).collect()
     }
@@ -92,7 +120,8 @@ impl Pool {
         tell: &mut (dyn for<'d> FnMut(Delta<'d>) + Send),
     ) -> Result<ChatResponse, ModelError> {
         let mut last = None;
-        for endpoint in self.order(&request).into_iter().filter_map(|index| self.endpoints.get(index)) {
+        for index in self.order(&request) {
+            let Some(endpoint) = self.endpoints.get(index) else { continue };
             let mut told = false;
             let mut noting = |delta: Delta<'_>| {
                 told = true;
@@ -104,6 +133,8 @@ impl Pool {
             match answer {
                 Ok(response) => {
                     endpoint.succeeded();
+                    let conversation = conversation(&request, Some(&response.message));
+                    self.homes.lock().unwrap_or_else(PoisonError::into_inner).remember(conversation, index);
                     return Ok(response);
                 }
                 Err(error) if error.is_of_the_request() => return Err(error),
@@ -167,21 +198,35 @@ impl Drop for Counted<'_> {
 }
 
 /// What tells one conversation from another and stays the same while it grows: its beginning up to the model's first
-/// words. Before these are said, rollouts of one task differ by their seeds only.
-fn conversation(request: &ChatRequest<'_>) -> u64 {
+/// words, which may be those of `reply`. Before these are said, rollouts of one task differ by their seeds only.
+fn conversation(request: &ChatRequest<'_>, reply: Option<&AssistantMessage>) -> u64 {
     let mut hasher = DefaultHasher::new();
     for message in request.messages {
+        if let Message::Assistant(said) = message {
+            return words(hasher, said);
+        }
         message.role().hash(&mut hasher);
         message.content().hash(&mut hasher);
-        if let Message::Assistant(said) = message {
+    }
+    if let Some(reply) = reply {
+        return words(hasher, reply);
+    }
+    request.seed.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Of a message that the loop could not read it keeps only what was emitted, so that is what counts if it is known.
+fn words(mut hasher: DefaultHasher, said: &AssistantMessage) -> u64 {
+    match &said.raw {
+        Some(raw) => raw.hash(&mut hasher),
+        None => {
+            said.content.hash(&mut hasher);
             for call in &said.tool_calls {
                 call.name.hash(&mut hasher);
                 call.arguments.to_string().hash(&mut hasher);
             }
-            return hasher.finish();
         }
     }
-    request.seed.hash(&mut hasher);
     hasher.finish()
 }
 

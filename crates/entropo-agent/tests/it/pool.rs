@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use entropo_agent::model::pool::{EmptyPool, Pool};
 use entropo_agent::{CancellationToken, ChatModel, ChatRequest, ChatResponse, ModelError, Sampling};
-use entropo_core::{AssistantMessage, ExitReason, Message, TokenTrace};
+use entropo_core::{AssistantMessage, ExitReason, Message, RolloutId, TokenTrace};
 use tokio::sync::Semaphore;
 
-use crate::support::{acting, call, note, run};
+use crate::support::{Bench, acting, call, note, run};
 
 /// What an endpoint does when it is asked.
 #[derive(Clone, Copy, Default)]
@@ -84,17 +84,13 @@ fn fakes(n: usize) -> (Vec<Arc<Fake>>, Pool) {
 }
 
 async fn ask(pool: &Pool, seed: u64) -> Result<ChatResponse, ModelError> {
+    ask_with(pool, &[Message::user("Hello")], seed).await
+}
+
+async fn ask_with(pool: &Pool, messages: &[Message], seed: u64) -> Result<ChatResponse, ModelError> {
     let (trace, sampling, cancel) = (TokenTrace::default(), Sampling::default(), CancellationToken::new());
-    let messages = [Message::user("Hello")];
-    let request = ChatRequest {
-        messages: &messages,
-        tools: &[],
-        trace: &trace,
-        sampling: &sampling,
-        turn: 0,
-        seed,
-        cancel: &cancel,
-    };
+    let request =
+        ChatRequest { messages, tools: &[], trace: &trace, sampling: &sampling, turn: 0, seed, cancel: &cancel };
     pool.chat(request).await
 }
 
@@ -120,14 +116,57 @@ async fn conversations_are_spread_and_each_stays_where_it_is() {
     }
     let fakes: Vec<_> = (0..3).map(|_| Fake::new(reply)).collect();
     let agent = acting(pool_of(&fakes));
-    for _ in 0..30 {
+    for seed in 0..30 {
         let before = counts(&fakes);
-        assert_eq!(run(&agent).await.exit, ExitReason::Agent);
+        let (id, place) = (RolloutId::new("task", 0), Bench::default().place("task"));
+        let trajectory = agent.run(id, seed, place, &CancellationToken::new(), &()).await;
+        assert_eq!(trajectory.exit, ExitReason::Agent);
         let asked: Vec<_> = counts(&fakes).iter().zip(before).map(|(now, before)| now - before).collect();
-        // The first turn may be elsewhere.
-        assert!(asked.iter().any(|asked| *asked >= 9) && asked.iter().sum::<usize>() == 10, "{asked:?}");
+        assert!(asked.contains(&10) && asked.iter().sum::<usize>() == 10, "{asked:?}");
     }
     assert!(counts(&fakes).iter().all(|asked| *asked > 30), "{:?}", counts(&fakes));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_that_had_to_move_stays_where_it_went() {
+    let (fakes, pool) = fakes(3);
+    for seed in 0..10 {
+        fakes[0].feel(Mood::Ill);
+        let reply = ask(&pool, seed).await.unwrap().message;
+        let mut messages = vec![Message::user("Hello"), Message::Assistant(reply)];
+        fakes[0].feel(Mood::Well);
+        let before = counts(&fakes);
+        for _ in 0..5 {
+            // By now the endpoint is well again.
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            messages.push(Message::user("Go on."));
+            ask_with(&pool, &messages, seed).await.unwrap();
+        }
+        let asked: Vec<_> = counts(&fakes).iter().zip(before).map(|(now, before)| now - before).collect();
+        assert!(asked[0] == 0 && asked.contains(&5), "{asked:?}");
+    }
+}
+
+/// Of what the loop cannot read it keeps the words only; that is the same conversation nevertheless.
+#[tokio::test]
+async fn a_conversation_that_begins_badly_stays_too() {
+    fn reply(messages: &[Message]) -> AssistantMessage {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        match messages.len() {
+            2 => {
+                let raw = format!("Hm {}", NUMBER.fetch_add(1, Ordering::SeqCst));
+                AssistantMessage { raw: Some(raw), ..hm(messages) }
+            }
+            _ => call("finish"),
+        }
+    }
+    let fakes: Vec<_> = (0..3).map(|_| Fake::new(reply)).collect();
+    let agent = acting(pool_of(&fakes));
+    for _ in 0..10 {
+        let before = counts(&fakes);
+        assert_eq!(run(&agent).await.exit, ExitReason::Agent);
+        assert!(counts(&fakes).iter().zip(before).any(|(now, before)| *now == before + 2));
+    }
 }
 
 #[tokio::test]

@@ -105,9 +105,9 @@ impl Anthropic {
     /// Like [`ChatModel::stream`], with everything that the server told.
     pub async fn reply(&self, request: ChatRequest<'_>, tell: Tell<'_>) -> Result<Reply, ModelError> {
         let Settings { model, whole, .. } = &self.settings;
-        let (body, calling) = (self.settings.body(&request), &ToolCalling::Native);
-        let call = Call { provider: "anthropic", model, body, stream: !whole, calling };
-        self.client.ask::<response::Reply>(call, &request, tell).await
+        let call = Call { provider: "anthropic", model, body: self.settings.body(&request), stream: !whole };
+        let received = self.client.receive::<response::Reply>(&call, &request, tell).await?;
+        Ok(self.client.conclude(received, &ToolCalling::Native))
     }
 }
 

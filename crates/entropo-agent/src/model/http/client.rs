@@ -8,7 +8,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::connection::{BuildError, Connection};
-use super::transport::{Exchange, KeyHeader, ReadReply, Tell, Transport};
+use super::transport::{Exchange, KeyHeader, ReadReply, Received, Tell, Transport};
 use crate::model::{ChatRequest, ModelError, Prices, Reply, ToolCalling};
 
 type OnReply = Arc<dyn Fn(&Reply) + Send + Sync>;
@@ -22,7 +22,7 @@ pub(crate) struct Client {
     pub(crate) on_reply: Option<OnReply>,
 }
 
-/// What is sent, and how the answer is to be taken.
+/// What is sent.
 pub(crate) struct Call<'a> {
     /// Who speaks this wire format, as OpenTelemetry names it.
     pub(crate) provider: &'static str,
@@ -30,14 +30,13 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Value,
     /// Whether the body asks for a stream.
     pub(crate) stream: bool,
-    pub(crate) calling: &'a ToolCalling,
 }
 
 impl Client {
     /// A client for `path` below the connection's base URL.
     pub(crate) fn new(
         connection: Connection,
-        path: &str,
+        path: &'static str,
         key_header: KeyHeader,
         fixed: &[(&'static str, &'static str)],
     ) -> Result<Self, BuildError> {
@@ -52,14 +51,15 @@ impl Client {
     }
 
     /// Asks, in a span with the attributes that OpenTelemetry has for it; contents are not among them.
-    pub(crate) async fn ask<R: ReadReply>(
+    pub(crate) async fn receive<R: ReadReply>(
         &self,
-        call: Call<'_>,
+        call: &Call<'_>,
         request: &ChatRequest<'_>,
         tell: Tell<'_>,
-    ) -> Result<Reply, ModelError> {
+    ) -> Result<Received, ModelError> {
         let exchange = Exchange {
             model: call.model,
+            url: self.transport.url(),
             body: call.body.to_string().into_bytes(),
             stream: call.stream,
             max_tokens: request.sampling.max_tokens,
@@ -78,14 +78,42 @@ impl Client {
             server.address = self.transport.host(),
         );
         let received = self.transport.ask::<R>(&exchange, tell).instrument(span.clone()).await?;
-        let reply = received.into_reply(call.calling, self.prices.as_ref());
-        span.record("gen_ai.response.id", reply.id.as_str());
-        span.record("gen_ai.response.model", reply.served_model.as_str());
-        span.record("attempts", reply.attempts);
+        let draft = &received.draft;
+        span.record("gen_ai.response.id", draft.id.as_str());
+        span.record("gen_ai.response.model", draft.served_model.as_str());
+        span.record("attempts", received.attempts);
+        Ok(received)
+    }
+
+    /// Makes what came a reply, and shows it to whoever wants to see it.
+    pub(crate) fn conclude(&self, received: Received, calling: &ToolCalling) -> Reply {
+        let reply = received.into_reply(calling, self.prices.as_ref());
         if let Some(see) = &self.on_reply {
             see(&reply);
         }
-        Ok(reply)
+        reply
+    }
+
+    /// Asks for something that is no chat, at the address beside the base URL: of `http://HOST/v1`, `http://HOST/path`.
+    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
+    pub(crate) async fn ask_beside<R: ReadReply>(
+        &self,
+        path: &str,
+        model: &str,
+        body: &Value,
+        request: &ChatRequest<'_>,
+    ) -> Result<Received, ModelError> {
+        let exchange = Exchange {
+            model,
+            url: &self.transport.beside(path),
+            body: body.to_string().into_bytes(),
+            stream: false,
+            max_tokens: 0,
+            keep_raw: false,
+            seed: request.seed,
+            cancel: request.cancel,
+        };
+        self.transport.ask::<R>(&exchange, &mut |_| ()).await
     }
 }
 

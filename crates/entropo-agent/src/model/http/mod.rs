@@ -7,6 +7,7 @@
 mod body;
 mod client;
 mod connection;
+mod context;
 mod rate;
 mod refusal;
 mod retry;
@@ -23,5 +24,7 @@ pub use secret::{ApiKey, Secret};
 pub(crate) use sse::Event;
 #[cfg(test)]
 pub(crate) use sse::reply_of;
+#[cfg(feature = "openai")]
+pub(crate) use transport::Received;
 pub use transport::Tell;
 pub(crate) use transport::{KeyHeader, ReadReply};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
+use super::context::context_in;
 use crate::model::ModelError;
 
 /// Longer messages of servers are cut.
@@ -111,52 +112,6 @@ fn status_of(kind: &str) -> u16 {
     KINDS.iter().find(|(word, _)| kind.contains(word)).map_or(500, |(_, status)| *status)
 }
 
-/// If an error is about the length of the context: tokens of the prompt and of the context, 0 for what is not said. Servers
-/// say it in prose.
-fn context_in(kind: &str, message: &str, told: Option<(usize, usize)>) -> Option<(usize, usize)> {
-    const SIGNS: [&str; 8] = [
-        "context length",
-        "context_length",
-        "context size",
-        "context window",
-        "exceed_context",
-        "maximum context",
-        "prompt is too long",
-        "input is too long",
-    ];
-    let message = message.to_ascii_lowercase();
-    let about = SIGNS.iter().any(|sign| message.contains(sign) || kind.contains(sign));
-    let prompt = || {
-        (number_before(&message, " in the messages"))
-            .or_else(|| number_before(&message, " input tokens"))
-            .or_else(|| number_after(&message, "the input ("))
-            .or_else(|| number_after(&message, "prompt is too long: "))
-            .or_else(|| number_after(&message, "you requested "))
-            .or_else(|| number_after(&message, "the request has "))
-            .or_else(|| number_after(&message, "the prompt has "))
-    };
-    let context = || {
-        (number_after(&message, "context length is only "))
-            .or_else(|| number_after(&message, "context length is "))
-            .or_else(|| number_after(&message, "context length ("))
-            .or_else(|| number_after(&message, "model's context "))
-            .or_else(|| number_before(&message, " maximum"))
-    };
-    about.then(|| told.unwrap_or_else(|| (prompt().unwrap_or(0), context().unwrap_or(0))))
-}
-
-fn number_after(text: &str, before: &str) -> Option<usize> {
-    let (_, rest) = text.split_once(before)?;
-    let digits = rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len());
-    rest.get(..digits)?.parse().ok()
-}
-
-fn number_before(text: &str, after: &str) -> Option<usize> {
-    let (rest, _) = text.split_once(after)?;
-    let rest = rest.strip_suffix(" tokens").unwrap_or(rest);
-    rest.rsplit(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
-}
-
 /// How long the server wants to be left alone: OpenAI's milliseconds, or seconds or a date as HTTP has them.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
@@ -200,13 +155,6 @@ mod tests {
         Refusal::from_body(status, body.as_bytes(), None).into_error("m")
     }
 
-    fn context(status: u16, body: &str) -> Option<(usize, usize)> {
-        match error(status, body) {
-            ModelError::ContextFull { prompt, context } => Some((prompt, context)),
-            _ => None,
-        }
-    }
-
     #[test]
     fn every_form_of_error_is_understood() {
         for (body, message) in [
@@ -245,34 +193,6 @@ mod tests {
         assert!(matches!(error(429, r#"{"error": {"code": "insufficient_quota"}}"#), ModelError::Refused { .. }));
         assert!(matches!(error(503, ""), ModelError::Server { status: 503, .. }));
         assert!(matches!(error(404, ""), ModelError::Refused { status: 404, .. }));
-    }
-
-    #[test]
-    fn a_full_context_is_recognised_in_every_servers_words() {
-        for (body, numbers) in [
-            (
-                "This model's maximum context length is 4096 tokens. However, you requested 5120 tokens (4097 in the \
-                 messages, 1023 in the completion).",
-                (4097, 4096),
-            ),
-            (
-                "'max_tokens' is too large: 1024. This model's maximum context length is 512 tokens and your request \
-                 has 100 input tokens (1024 > 512 - 100).",
-                (100, 512),
-            ),
-            ("The input (5000 tokens) is longer than the model's context length (4096 tokens).", (5000, 4096)),
-            ("prompt is too long: 208310 tokens > 200000 maximum", (208_310, 200_000)),
-            ("the prompt has 9 tokens, the model's context 8; context_length_exceeded", (9, 8)),
-            ("the request exceeds the available context size, try increasing it", (0, 0)),
-        ] {
-            assert_eq!(context(400, &serde_json::json!({"error": {"message": body}}).to_string()), Some(numbers));
-            assert_eq!(context(400, body), Some(numbers), "{body}");
-        }
-        let told =
-            r#"{"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 7, "n_ctx": 5, "message": ""}}"#;
-        assert_eq!(context(400, told), Some((7, 5)));
-        assert_eq!(context(400, r#"{"error": {"message": "no", "code": "context_length_exceeded"}}"#), Some((0, 0)));
-        assert_eq!(context(400, "no such model"), None);
     }
 
     #[test]

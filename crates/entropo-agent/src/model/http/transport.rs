@@ -53,6 +53,7 @@ pub(crate) enum KeyHeader {
 pub(crate) struct Exchange<'a> {
     /// For errors and logs.
     pub(crate) model: &'a str,
+    pub(crate) url: &'a Url,
     pub(crate) body: Vec<u8>,
     /// Whether the body asks for a stream.
     pub(crate) stream: bool,
@@ -66,9 +67,9 @@ pub(crate) struct Exchange<'a> {
 
 /// What came.
 pub(crate) struct Received {
-    draft: Draft,
+    pub(crate) draft: Draft,
     raw: Option<String>,
-    attempts: usize,
+    pub(crate) attempts: usize,
 }
 
 impl Received {
@@ -82,6 +83,8 @@ impl Received {
 pub(crate) struct Transport {
     client: Client,
     url: Url,
+    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
+    path: &'static str,
     headers: HeaderMap,
     key_header: KeyHeader,
     connection: Connection,
@@ -92,7 +95,7 @@ impl Transport {
     /// The way to `path` below the base URL.
     pub(crate) fn new(
         connection: Connection,
-        path: &str,
+        path: &'static str,
         key_header: KeyHeader,
         fixed: &[(&'static str, &'static str)],
     ) -> Result<Self, BuildError> {
@@ -115,7 +118,22 @@ impl Transport {
             .build()
             .map_err(|error| BuildError::Client { reason: causes(&error) })?;
         let rate = Rate::new(connection.rate_limit);
-        Ok(Self { client, url, headers, key_header, connection, rate })
+        Ok(Self { client, url, path, headers, key_header, connection, rate })
+    }
+
+    /// The address that chats are sent to.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The address of `path` beside the base URL, not below it.
+    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
+    pub(crate) fn beside(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        let base = url.path().strip_suffix(self.path).unwrap_or("/");
+        let path = format!("{}{path}", base.strip_suffix("v1/").unwrap_or(base));
+        url.set_path(&path);
+        url
     }
 
     /// The host that is asked.
@@ -147,14 +165,17 @@ impl Transport {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            self.rate.wait(tokens).await;
+            let taken = self.rate.take(tokens).await;
             let mut told = false;
             let mut noting = |delta: Delta<'_>| {
                 told = true;
                 tell(delta);
             };
             let error = match self.attempt::<R>(exchange, &mut noting).await {
-                Ok((draft, raw)) => return Ok(Received { draft, raw, attempts }),
+                Ok((draft, raw)) => {
+                    taken.settle(draft.usage.prompt_tokens.saturating_add(draft.usage.completion_tokens));
+                    return Ok(Received { draft, raw, attempts });
+                }
                 Err(error) => error,
             };
             let retry_after = match error {
@@ -196,7 +217,8 @@ impl Transport {
         tell: Tell<'_>,
     ) -> Result<(Draft, Option<String>), ModelError> {
         let accept = if exchange.stream { "text/event-stream" } else { "application/json" };
-        let request = self.client.post(self.url.clone()).header(ACCEPT, accept).headers(self.headers(exchange, key)?);
+        let request =
+            self.client.post(exchange.url.clone()).header(ACCEPT, accept).headers(self.headers(exchange, key)?);
         let sent = request.body(exchange.body.clone()).send();
         // A server that does not stream is silent for as long as the model writes.
         let patience = if exchange.stream { self.connection.idle_timeout } else { self.connection.total_timeout };

@@ -17,46 +17,33 @@
 //! # Ok::<(), entropo_agent::model::http::BuildError>(())
 //! ```
 
+mod length;
+mod llama_cpp;
 mod request;
 mod response;
+mod sampling;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+pub use self::length::Length;
+use self::llama_cpp::Tokenized;
 use self::request::Settings;
 use self::response::Completion;
-use super::http::{BuildError, Call, Client, Connection, KeyHeader, Tell};
-use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, ToolCalling};
+use self::sampling::TokenSource;
+use super::http::{BuildError, Call, Client, Connection, KeyHeader, Received, Tell};
+use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, StopReason, ToolCalling};
 
 /// A model behind a server that speaks OpenAI's chat completions. Clones share connections and rate limit.
 #[derive(Clone, Debug)]
 pub struct OpenAi {
     client: Client,
     settings: Settings,
-}
-
-/// The field that limits the length of a reply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Length {
-    /// `max_tokens`, which every server knows except OpenAI's newer models.
-    #[default]
-    MaxTokens,
-    /// `max_completion_tokens`, which OpenAI's newer models want.
-    MaxCompletionTokens,
-}
-
-impl Length {
-    fn field(self) -> &'static str {
-        match self {
-            Self::MaxTokens => "max_tokens",
-            Self::MaxCompletionTokens => "max_completion_tokens",
-        }
-    }
 }
 
 impl OpenAi {
@@ -81,7 +68,17 @@ impl OpenAi {
     /// servers ignore the fields or refuse them.
     #[must_use]
     pub fn tokens(mut self) -> Self {
-        self.settings.tokens = true;
+        self.settings.tokens = Some(TokenSource::ReturnTokenIds);
+        self
+    }
+
+    /// Like [`tokens`](Self::tokens), of a server that is llama.cpp's. Replies come [whole](Self::whole), for it tells no
+    /// log-probabilities of tool calls that are streamed; and as it tells the prompt in words only, it is asked after each
+    /// reply what their tokens are, at `/tokenize` beside the base URL.
+    #[must_use]
+    pub fn llama_cpp_tokens(mut self) -> Self {
+        self.settings.tokens = Some(TokenSource::LlamaCpp);
+        self.settings.whole = true;
         self
     }
 
@@ -139,10 +136,66 @@ impl OpenAi {
 
     /// Like [`ChatModel::stream`], with everything that the server told.
     pub async fn reply(&self, request: ChatRequest<'_>, tell: Tell<'_>) -> Result<Reply, ModelError> {
+        let mut received = self.receive(&request, tell).await?;
+        if let Some(prompt) = received.draft.prompt.take() {
+            self.tell_prompt(&mut received, &prompt, &request).await?;
+        }
+        Ok(self.client.conclude(received, &self.settings.calling))
+    }
+
+    /// Asks, and once more for a shorter reply if only that does not fit.
+    async fn receive(&self, request: &ChatRequest<'_>, tell: Tell<'_>) -> Result<Received, ModelError> {
         let Settings { model, whole, .. } = &self.settings;
-        let (body, calling) = (self.settings.body(&request), &self.settings.calling);
-        let call = Call { provider: "openai", model, body, stream: !whole, calling };
-        self.client.ask::<Completion>(call, &request, tell).await
+        let mut call = Call { provider: "openai", model, body: self.settings.body(request), stream: !whole };
+        let longest = self.settings.length.of(&call.body);
+        let error = match self.client.receive::<Completion>(&call, request, tell).await {
+            Ok(mut received) => {
+                let draft = &mut received.draft;
+                // Some servers call a reply complete that was cut in the middle of a call.
+                if !draft.calls.is_empty() && longest.is_some_and(|longest| draft.usage.completion_tokens >= longest) {
+                    draft.stop = StopReason::MaxTokens;
+                }
+                return Ok(received);
+            }
+            Err(error) => error,
+        };
+        if !self.settings.length.shorten(&mut call.body, &error) {
+            return Err(error);
+        }
+        tracing::debug!(model, %error, "a shorter reply is asked for");
+        let mut received = self.client.receive::<Completion>(&call, request, tell).await?;
+        received.attempts += 1;
+        if received.draft.stop == StopReason::MaxTokens {
+            received.draft.stop = StopReason::Context;
+        }
+        Ok(received)
+    }
+
+    /// Adds the tokens of the prompt, which the server told in words. Without them those of the reply are of no use.
+    async fn tell_prompt(
+        &self,
+        received: &mut Received,
+        prompt: &str,
+        request: &ChatRequest<'_>,
+    ) -> Result<(), ModelError> {
+        let (model, body) = (self.settings.model.as_str(), llama_cpp::tokenize(prompt));
+        let told = match self.client.ask_beside::<Tokenized>("tokenize", model, &body, request).await {
+            Ok(told) => told.draft.tokens.unwrap_or_default().prompt,
+            Err(ModelError::Cancelled) => return Err(ModelError::Cancelled),
+            Err(error) => {
+                tracing::warn!(model, %error, "the server does not tell the prompt's tokens; the reply's are dropped");
+                Vec::new()
+            }
+        };
+        let Received { draft, .. } = received;
+        let (told_count, read) = (told.len(), draft.usage.prompt_tokens);
+        if told_count == read && read > 0 {
+            draft.tokens.iter_mut().for_each(|tokens| tokens.prompt.clone_from(&told));
+        } else {
+            tracing::warn!(model, told_count, read, "the prompt's tokens are not those that were read; none are kept");
+            draft.tokens = None;
+        }
+        Ok(())
     }
 }
 

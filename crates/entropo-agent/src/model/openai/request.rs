@@ -4,8 +4,9 @@ use entropo_core::{AssistantMessage, Message, ToolCall, ToolSpec};
 use serde_json::{Map, Value, json};
 
 use super::Length;
+use super::sampling::{self, TokenSource};
 use crate::dialect::Dialect;
-use crate::model::{ChatRequest, Sampling, ToolCalling};
+use crate::model::{ChatRequest, ToolCalling};
 
 /// What a client always asks for.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +15,7 @@ pub(super) struct Settings {
     pub(super) calling: ToolCalling,
     pub(super) length: Length,
     pub(super) whole: bool,
-    pub(super) tokens: bool,
+    pub(super) tokens: Option<TokenSource>,
     pub(super) send_reasoning: bool,
     /// Fields of the body; null leaves a field out.
     pub(super) fields: Map<String, Value>,
@@ -37,14 +38,13 @@ impl Settings {
                 }
             }
         }
-        self.sample(&mut body, request.sampling, request.seed);
+        body.extend(sampling::fields(request.sampling, self.tokens));
+        body.insert(self.length.field().to_owned(), request.sampling.max_tokens.into());
+        // Some servers keep a seed in 32 bits with a sign.
+        body.insert("seed".to_owned(), ((request.seed ^ (request.seed >> 32)) & 0x7fff_ffff).into());
         if !self.whole {
             body.insert("stream".to_owned(), true.into());
             body.insert("stream_options".to_owned(), json!({"include_usage": true}));
-        }
-        if self.tokens {
-            body.insert("return_token_ids".to_owned(), true.into());
-            body.insert("logprobs".to_owned(), true.into());
         }
         for (name, value) in &self.fields {
             if value.is_null() {
@@ -54,27 +54,6 @@ impl Settings {
             }
         }
         Value::Object(body)
-    }
-
-    /// What servers of one's own add to OpenAI's sampling is sent only if it is asked for.
-    fn sample(&self, body: &mut Map<String, Value>, sampling: &Sampling, seed: u64) {
-        let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
-        set("temperature", decimal(sampling.temperature));
-        if sampling.top_p != 1.0 {
-            set("top_p", decimal(sampling.top_p));
-        }
-        if let Some(top_k) = sampling.top_k {
-            set("top_k", top_k.into());
-        }
-        if sampling.min_p != 0.0 {
-            set("min_p", decimal(sampling.min_p));
-        }
-        if sampling.repetition_penalty != 1.0 {
-            set("repetition_penalty", decimal(sampling.repetition_penalty));
-        }
-        set(self.length.field(), sampling.max_tokens.into());
-        // Some servers keep a seed in 32 bits with a sign.
-        set("seed", ((seed ^ (seed >> 32)) & 0x7fff_ffff).into());
     }
 
     fn message(&self, message: &Message) -> Value {
@@ -160,11 +139,6 @@ fn text_messages(request: &ChatRequest<'_>, dialect: &dyn Dialect) -> Vec<Value>
     told.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect()
 }
 
-/// The shortest decimal that is this number: 0.6, where a conversion to f64 would give 0.6000000238.
-fn decimal(number: f32) -> Value {
-    number.to_string().parse::<f64>().map_or(Value::Null, Value::from)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -174,6 +148,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::Hermes;
+    use crate::model::Sampling;
 
     fn body(settings: &Settings, messages: &[Message], tools: &[ToolSpec], sampling: &Sampling) -> Value {
         let (trace, cancel) = (TokenTrace::default(), CancellationToken::new());
@@ -235,7 +210,7 @@ mod tests {
         let settings = Settings {
             length: Length::MaxCompletionTokens,
             whole: true,
-            tokens: true,
+            tokens: Some(TokenSource::ReturnTokenIds),
             send_reasoning: true,
             fields: json!({"seed": null, "temperature": 0.5, "provider": {"sort": "price"}})
                 .as_object()

@@ -2,18 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use entropo_core::Usage;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::llama_cpp;
+use super::wire::{CallPiece, Content, Function, Piece, Words};
 use crate::model::draft::{CallDraft, Draft, MAX_CALLS};
 use crate::model::http::{Event, ReadReply, Refusal, Tell, WireError};
 use crate::model::{Delta, SampledTokens, StopReason};
 
 /// What follows the last piece.
 const DONE: &str = "[DONE]";
-/// Counts beyond this are taken for it.
-const MAX_COUNT: u64 = u32::MAX as u64;
 
 /// What has been read of a reply.
 #[derive(Debug, Default)]
@@ -28,113 +26,6 @@ pub(super) struct Completion {
     finish_reason: Option<String>,
     done: bool,
     pieces: usize,
-}
-
-#[derive(Deserialize)]
-struct Piece {
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    choices: Option<Vec<Choice>>,
-    #[serde(default)]
-    usage: Option<Counts>,
-    #[serde(default)]
-    prompt_token_ids: Option<Vec<u32>>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    index: Option<u64>,
-    #[serde(default)]
-    message: Option<Words>,
-    #[serde(default)]
-    delta: Option<Words>,
-    #[serde(default)]
-    finish_reason: Option<String>,
-    #[serde(default)]
-    logprobs: Option<Logprobs>,
-    #[serde(default)]
-    token_ids: Option<Vec<u32>>,
-    #[serde(default)]
-    prompt_token_ids: Option<Vec<u32>>,
-}
-
-#[derive(Deserialize)]
-struct Words {
-    #[serde(default)]
-    content: Option<Content>,
-    #[serde(default)]
-    refusal: Option<String>,
-    /// The name by DeepSeek, vLLM, SGLang and llama.cpp.
-    #[serde(default)]
-    reasoning_content: Option<String>,
-    /// The name by OpenRouter, Ollama and newer versions of vLLM.
-    #[serde(default)]
-    reasoning: Option<String>,
-    #[serde(default)]
-    tool_calls: Option<Vec<CallPiece>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct CallPiece {
-    #[serde(default)]
-    index: Option<u64>,
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default)]
-    function: Option<Function>,
-}
-
-#[derive(Deserialize)]
-struct Function {
-    #[serde(default)]
-    name: Option<String>,
-    /// JSON text; some servers send the object itself.
-    #[serde(default)]
-    arguments: Value,
-}
-
-#[derive(Deserialize)]
-struct Logprobs {
-    #[serde(default)]
-    content: Option<Vec<Logprob>>,
-}
-
-#[derive(Deserialize)]
-struct Logprob {
-    logprob: f32,
-}
-
-#[derive(Deserialize)]
-struct Counts {
-    #[serde(default)]
-    prompt_tokens: Option<u64>,
-    #[serde(default)]
-    completion_tokens: Option<u64>,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptCounts>,
-}
-
-#[derive(Deserialize)]
-struct PromptCounts {
-    #[serde(default)]
-    cached_tokens: Option<u64>,
 }
 
 impl ReadReply for Completion {
@@ -191,6 +82,7 @@ impl Completion {
             Err(error) => {
                 let value = serde_json::from_str::<Value>(text).ok();
                 let refusal = value.as_ref().and_then(Refusal::from_value);
+                let refusal = refusal.or_else(|| torn_error(text));
                 return Err(refusal.map_or_else(|| unreadable(&error), WireError::Refused));
             }
         };
@@ -205,10 +97,15 @@ impl Completion {
     }
 
     fn add(&mut self, piece: Piece, tell: Tell<'_>) -> Result<(), WireError> {
-        let Piece { id, model, choices, usage, prompt_token_ids } = piece;
+        let Piece { id, model, choices, usage, prompt_token_ids, verbose } = piece;
         keep(&mut self.draft.id, id);
         keep(&mut self.draft.served_model, model);
         self.prompt = self.prompt.take().or(prompt_token_ids);
+        if let Some(told) = verbose {
+            let (prompt, tokens) = llama_cpp::verbose(&told);
+            self.draft.prompt = prompt.or(self.draft.prompt.take());
+            self.completion.extend(tokens);
+        }
         if let Some(counts) = usage {
             self.draft.usage = counts.usage();
         }
@@ -285,9 +182,13 @@ impl Completion {
 
     /// The tokens, if the server told all of them.
     fn tokens(&mut self) -> Option<SampledTokens> {
-        let prompt = self.prompt.take().filter(|prompt| !prompt.is_empty())?;
+        let prompt = self.prompt.take().unwrap_or_default();
+        if prompt.is_empty() && self.draft.prompt.is_none() {
+            return None;
+        }
         let (completion, mut logprobs) = (std::mem::take(&mut self.completion), std::mem::take(&mut self.logprobs));
         if completion.is_empty() {
+            self.draft.prompt = None; // of no use without what follows it
             return None;
         }
         if !logprobs.is_empty() && logprobs.len() != completion.len() {
@@ -302,20 +203,15 @@ impl Completion {
     }
 }
 
-impl Counts {
-    fn usage(&self) -> Usage {
-        let count = |count: Option<u64>| usize::try_from(count.unwrap_or(0).min(MAX_COUNT)).unwrap_or(usize::MAX);
-        Usage {
-            prompt_tokens: count(self.prompt_tokens),
-            completion_tokens: count(self.completion_tokens),
-            cached_tokens: count(self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens)),
-            ..Usage::default()
-        }
-    }
-}
-
 fn unreadable(error: &serde_json::Error) -> WireError {
     WireError::Unreadable(format!("it is not the JSON of a chat completion: {error}"))
+}
+
+/// An error whose JSON was made by hand, as `transformers serve` does: of a text with line breaks only the first line is
+/// in the event.
+fn torn_error(text: &str) -> Option<Refusal> {
+    let words = text.trim_start().strip_prefix("{\"error\":")?.trim_start().strip_prefix('"')?;
+    Refusal::from_value(&json!({"error": words.trim_end_matches(['"', '}'])}))
 }
 
 /// Keeps the first text that is not empty.

@@ -3,6 +3,7 @@
 mod anthropic;
 mod broken;
 mod flaky;
+mod foreign;
 mod openai;
 mod secrets;
 mod server;

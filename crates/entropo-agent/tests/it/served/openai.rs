@@ -191,6 +191,22 @@ async fn a_model_asked_too_often_waits_and_can_be_cancelled() {
 }
 
 #[tokio::test]
+async fn tokens_that_were_not_written_are_not_counted() {
+    let mut last = end("stop");
+    last["usage"] = json!({"prompt_tokens": 5, "completion_tokens": 5});
+    let server = Server::always(events(&pieces(&[delta(json!({"content": "Hm."})), last]))).await;
+    // Room for one request that writes all it may, for a hundred of these.
+    let limit = RateLimit { requests_per_minute: None, tokens_per_minute: std::num::NonZeroU32::new(1500) };
+    let model = OpenAi::new(server.connection().rate_limit(limit), "m").unwrap();
+    let asking = async {
+        for _ in 0..30 {
+            ask(&model).await.unwrap();
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), asking).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_stream_may_come_byte_by_byte() {
     let text = pieces(&[delta(json!({"content": "漢é"})), end("stop")]).replace("\n\n", "\r\n\r\n");
     let mut acts = events("");
