@@ -45,6 +45,7 @@
 //! [`Toolbox`].
 
 pub mod editor;
+pub mod episode;
 pub mod finish;
 mod paths;
 pub mod sandbox;
@@ -60,12 +61,13 @@ use entropo_agent::Toolbox;
 use entropo_agent::tool::ToolboxError;
 
 pub use editor::Editor;
+pub use episode::CodingEpisode;
 pub use finish::Finish;
 pub use paths::PathError;
 pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
 pub use search::Search;
 pub use shell::Shell;
-pub use workspace::{Snapshot, Workspace, WorkspaceError};
+pub use workspace::{Snapshot, Workspace, WorkspaceError, apply_patch};
 
 /// The four tools over one workspace: shell (in `sandbox`), editor and search (below `root`), and finish.
 ///
@@ -84,6 +86,9 @@ pub enum ToolsError {
     /// The workspace is not there.
     #[error("cannot use the workspace: {0}")]
     Workspace(#[from] io::Error),
+    /// There is no sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The toolbox refused a tool.
     #[error(transparent)]
     Toolbox(#[from] ToolboxError),

@@ -12,7 +12,7 @@ use entropo::tools::{Command, LocalSandbox, Sandbox, Snapshot, Workspace, coding
 use crate::task::LabTask;
 
 /// What every agent in the lab is told first.
-const SYSTEM: &str = "You repair sh code. Find the bug, edit it, run `sh test.sh`, then finish.";
+pub const SYSTEM: &str = "You repair sh code. Find the bug, edit it, run `sh test.sh`, then finish.";
 
 /// How long the tests of an attempt may take. They take milliseconds unless the agent wrote an endless loop.
 const TEST_TIMEOUT: Duration = Duration::from_secs(5);

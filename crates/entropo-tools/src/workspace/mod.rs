@@ -104,9 +104,19 @@ impl Workspace {
     ///
     /// [`WorkspaceError::Rejected`] with git's words where it does not fit.
     pub async fn apply(&self, patch: &str) -> Result<(), WorkspaceError> {
-        let (root, patch) = (self.root.clone(), patch.to_owned());
-        blocking(move || git::apply(&root, &patch)).await
+        apply_patch(&self.root, patch).await
     }
+}
+
+/// Applies a patch in git's format to the files of a directory, wholly or not at all: what a user does with the patch of an
+/// agent that worked on a copy. An empty patch changes nothing.
+///
+/// # Errors
+///
+/// [`WorkspaceError::Rejected`] with git's words where it does not fit.
+pub async fn apply_patch(directory: impl Into<PathBuf>, patch: &str) -> Result<(), WorkspaceError> {
+    let (directory, patch) = (directory.into(), patch.to_owned());
+    blocking(move || git::apply(&directory, &patch)).await
 }
 
 impl Drop for Workspace {
