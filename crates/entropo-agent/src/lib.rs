@@ -127,6 +127,8 @@ mod drive;
 pub mod environment;
 pub mod hook;
 pub mod limit;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod model;
 pub mod observe;
 pub mod rollout;
