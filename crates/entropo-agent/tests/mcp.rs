@@ -178,7 +178,9 @@ impl Place {
     /// Closes the client, and sees that no process is left.
     async fn end(self) {
         let notes = self.notes();
-        self.client.close().await;
+        self.client.clone().close().await;
+        let closed = self.call("my_echo", json!({"text": "anybody?"})).await;
+        assert!(closed.content.contains("was closed") || closed.content.contains("is not started again"), "{closed:?}");
         for started in notes.lines().filter_map(|line| line.strip_prefix("started ")) {
             let gone = || !Path::new(&format!("/proc/{started}")).exists();
             assert!(gone(), "process {started} is left");

@@ -73,6 +73,12 @@ pub enum McpError {
         /// What happened.
         message: String,
     },
+    /// It was closed.
+    #[error("the connection to the MCP server {server} was closed; connect again")]
+    Closed {
+        /// The server.
+        server: String,
+    },
     /// It died again and again.
     #[error("the MCP server {server} died {times} times in a row and is not started again")]
     Dead {

@@ -8,10 +8,10 @@ use process_wrap::tokio::{CommandWrap, ProcessGroup};
 use rmcp::service::{RoleClient, RunningService, ServiceExt};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::AsyncReadExt;
 
+use super::McpError;
 use super::client::McpClient;
-use super::{McpError, text};
 
 /// A running connection.
 pub(super) type Connection = RunningService<RoleClient, ()>;
@@ -153,28 +153,33 @@ impl McpServer {
         command.wrap(ProcessGroup::leader());
         let started = TokioChildProcess::builder(command).stderr(Stdio::piped()).spawn();
         let (process, errors) = started.map_err(|source| McpError::Start { server: self.to_string(), source })?;
-        if let Some(errors) = errors {
+        if let Some(mut errors) = errors {
             let server = self.to_string();
             tokio::spawn(async move {
-                let mut lines = BufReader::new(errors).lines();
-                while let Ok(Some(line)) = lines.next_line().await {
-                    tracing::debug!(
-                        server,
-                        line = text::shortened(&line, 1000),
-                        "an MCP server wrote to its standard error"
-                    );
-                }
+                let mut piece = vec![0; 4096]; // a line may never end
+                while let Ok(1..) = errors.read(&mut piece).await.inspect(|count| {
+                    let text = String::from_utf8_lossy(piece.get(..*count).unwrap_or_default());
+                    tracing::debug!(server, %text, "an MCP server wrote to its standard error");
+                }) {}
             });
         }
         Ok(process)
     }
 
     fn no_server(&self, error: &rmcp::service::ClientInitializeError) -> McpError {
-        let mut message = error.to_string();
-        if let Place::Http { bearer: Some(token), .. } = &self.place {
-            message = message.replace(token, "[redacted]");
+        McpError::Connect { server: self.to_string(), message: self.redact(error.to_string()) }
+    }
+
+    pub(super) fn is_process(&self) -> bool {
+        matches!(self.place, Place::Command { .. })
+    }
+
+    /// Without the token.
+    pub(super) fn redact(&self, message: String) -> String {
+        match &self.place {
+            Place::Http { bearer: Some(token), .. } if !token.is_empty() => message.replace(token, "[redacted]"),
+            _ => message,
         }
-        McpError::Connect { server: self.to_string(), message }
     }
 }
 
