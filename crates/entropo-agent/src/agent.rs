@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::condense::Condenser;
-use crate::drive::Driver;
+use crate::drive::{Driver, Means};
 use crate::environment::Episode;
 use crate::hook::{Approval, Approver, Hook};
 use crate::limit::Limits;
@@ -29,33 +29,23 @@ use crate::{telemetry, unwind};
 /// A model with its settings. A clone shares the model, the hooks and the condenser.
 #[derive(Clone)]
 pub struct Agent {
-    pub(crate) model: Arc<dyn ChatModel>,
-    pub(crate) sampling: Sampling,
-    pub(crate) hooks: Vec<Arc<dyn Hook>>,
-    pub(crate) approval: Approval,
-    pub(crate) condenser: Option<Arc<dyn Condenser>>,
-    pub(crate) traces_contents: bool,
+    means: Means,
     limits: Limits,
 }
 
 impl Agent {
     /// An agent with default sampling and limits, without hooks, that never condenses.
     pub fn new(model: Arc<dyn ChatModel>) -> Self {
-        Self {
-            model,
-            sampling: Sampling::default(),
-            hooks: Vec::new(),
-            approval: Approval::default(),
-            condenser: None,
-            traces_contents: false,
-            limits: Limits::default(),
-        }
+        let (sampling, approval) = (Sampling::default(), Approval::default());
+        let means = Means { model, sampling, hooks: Vec::new(), approval, condenser: None, traces_contents: false };
+        Self { means, limits: Limits::default() }
     }
 
     /// Sets how replies are sampled.
     #[must_use]
-    pub fn sampling(self, sampling: Sampling) -> Self {
-        Self { sampling, ..self }
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.means.sampling = sampling;
+        self
     }
 
     /// Sets what ends a rollout that does not end itself.
@@ -67,37 +57,40 @@ impl Agent {
     /// Adds a hook, which is asked after those before it.
     #[must_use]
     pub fn hook(mut self, hook: Arc<dyn Hook>) -> Self {
-        self.hooks.push(hook);
+        self.means.hooks.push(hook);
         self
     }
 
     /// Sets who is asked about calls that a hook [asks about](crate::hook::BeforeTool::Ask), and for how long at most.
     /// Without, and when nobody answers in time, such calls are refused.
     #[must_use]
-    pub fn approver(self, approver: Arc<dyn Approver>, patience: Duration) -> Self {
-        Self { approval: Approval::by(approver, patience), ..self }
+    pub fn approver(mut self, approver: Arc<dyn Approver>, patience: Duration) -> Self {
+        self.means.approval = Approval::by(approver, patience);
+        self
     }
 
     /// Sets what keeps the conversation within the model's context.
     #[must_use]
-    pub fn condenser(self, condenser: Arc<dyn Condenser>) -> Self {
-        Self { condenser: Some(condenser), ..self }
+    pub fn condenser(mut self, condenser: Arc<dyn Condenser>) -> Self {
+        self.means.condenser = Some(condenser);
+        self
     }
 
     /// Sets whether the [spans](crate::telemetry) that it traces hold what was said, and not only how much. Default no.
     #[must_use]
-    pub fn trace_contents(self, traces_contents: bool) -> Self {
-        Self { traces_contents, ..self }
+    pub fn trace_contents(mut self, traces_contents: bool) -> Self {
+        self.means.traces_contents = traces_contents;
+        self
     }
 
     /// The name recorded in trajectories.
     pub fn model_name(&self) -> &str {
-        self.model.name()
+        self.means.model.name()
     }
 
     /// A run of this agent that has not begun, to be put into a [`Session`].
     pub fn begin(&self, id: RolloutId, seed: u64, episode: &dyn Episode) -> Run {
-        Run::new(id, self.model.name(), seed, episode.messages(), self.limits.clone())
+        Run::new(id, self.means.model.name(), seed, episode.messages(), self.limits.clone())
     }
 
     /// Acts in `episode` until the rollout is over, then closes it.
@@ -113,11 +106,11 @@ impl Agent {
     ) -> Trajectory {
         let begun = catch_unwind(AssertUnwindSafe(|| self.begin(id.clone(), seed, episode.as_ref())));
         let run = begun.unwrap_or_else(|panic| {
-            let mut run = Run::new(id, self.model.name(), seed, Vec::new(), self.limits.clone());
+            let mut run = Run::new(id, self.means.model.name(), seed, Vec::new(), self.limits.clone());
             run.fail(ExitReason::Panic, unwind::message(panic.as_ref()));
             run
         });
-        let span = telemetry::invoke_agent(self.model.name(), run.id());
+        let span = telemetry::invoke_agent(self.means.model.name(), run.id());
         let mut session = Session::from(run);
         let trajectory = async {
             self.act(&mut session, episode.toolbox(), cancel, observer).await;
@@ -138,7 +131,7 @@ impl Agent {
         cancel: &CancellationToken,
         observer: &dyn Observer,
     ) -> Trajectory {
-        let span = telemetry::invoke_agent(self.model.name(), session.run().id());
+        let span = telemetry::invoke_agent(self.means.model.name(), session.run().id());
         let trajectory = async {
             self.act(session, episode.toolbox(), cancel, observer).await;
             close(session.run().clone(), episode).await
@@ -153,7 +146,7 @@ impl Agent {
         let stop = cancel.child_token();
         let _stop_at_the_end = stop.clone().drop_guard();
         let timer = timer(session.run().limits().max_seconds);
-        let driver = Driver { agent: self, toolbox, cancel: &stop, observer };
+        let driver = Driver { means: &self.means, toolbox, cancel: &stop, observer };
         let driven = AssertUnwindSafe(driver.drive(session)).catch_unwind();
         let ending = tokio::select! {
             biased;

@@ -1,5 +1,6 @@
 //! What an agent does between the facts of a run: it asks the model, the hooks and the tools.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use entropo_core::{ExitReason, ToolCall, ToolResult, ToolStatus};
@@ -7,10 +8,9 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::agent::Agent;
-use crate::condense::{Condensed, Context};
-use crate::hook::{AfterModel, AfterTool, Answer, BeforeModel, BeforeTool, Moment, Question};
-use crate::model::{ChatModel, ChatRequest, ChatResponse, ModelError};
+use crate::condense::{Condensed, Condenser, Context};
+use crate::hook::{AfterModel, AfterTool, Answer, Approval, BeforeModel, BeforeTool, Hook, Moment, Question};
+use crate::model::{ChatModel, ChatRequest, ChatResponse, ModelError, Sampling};
 use crate::observe::{Event, Observer};
 use crate::run::{Fact, Run, Step};
 use crate::session::{Session, SessionError};
@@ -20,10 +20,21 @@ use crate::tool::{Concurrency, Toolbox};
 /// How many calls are carried out together at most.
 const MAX_TOGETHER: usize = 16;
 
+/// What an agent has to work with.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) sampling: Sampling,
+    pub(crate) hooks: Vec<Arc<dyn Hook>>,
+    pub(crate) approval: Approval,
+    pub(crate) condenser: Option<Arc<dyn Condenser>>,
+    pub(crate) traces_contents: bool,
+}
+
 /// An agent at work.
 #[derive(Clone, Copy)]
 pub(crate) struct Driver<'a> {
-    pub(crate) agent: &'a Agent,
+    pub(crate) means: &'a Means,
     pub(crate) toolbox: &'a Toolbox,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) observer: &'a dyn Observer,
@@ -63,7 +74,7 @@ impl Driver<'_> {
     }
 
     async fn call_model(self, session: &mut Session) -> Result<(), Halt> {
-        for hook in &self.agent.hooks {
+        for hook in &self.means.hooks {
             match hook.before_model(&moment(session.run())).await {
                 BeforeModel::Ask => {}
                 BeforeModel::Say(content) => {
@@ -87,7 +98,7 @@ impl Driver<'_> {
         self.tell(session.run(), Event::Replied { turn, message: &response.message, usage: &response.usage });
         let message = response.message.clone();
         session.apply(session.run().reply(response))?;
-        for hook in &self.agent.hooks {
+        for hook in &self.means.hooks {
             if let AfterModel::Stop(why) = hook.after_model(&moment(session.run()), &message).await {
                 return Err(Halt::Stop(why));
             }
@@ -97,10 +108,10 @@ impl Driver<'_> {
 
     async fn ask(self, run: &Run) -> Result<ChatResponse, ModelError> {
         let Step::CallModel { messages, trace, turn, seed } = run.next() else { return Err(ModelError::Cancelled) };
-        let (tools, sampling) = (self.toolbox.specs(), &self.agent.sampling);
+        let (tools, sampling) = (self.toolbox.specs(), &self.means.sampling);
         let request = ChatRequest { messages, tools, trace: &trace, sampling, turn, seed, cancel: self.cancel };
-        let model = self.agent.model.as_ref();
-        let span = telemetry::chat(model.name(), &request, self.agent.traces_contents);
+        let model = self.means.model.as_ref();
+        let span = telemetry::chat(model.name(), &request, self.means.traces_contents);
         let asked = async {
             if self.observer.wants_pieces() {
                 model.stream(request, &mut |piece| self.tell(run, Event::Writing { piece })).await
@@ -109,14 +120,14 @@ impl Driver<'_> {
             }
         };
         let reply = asked.instrument(span.clone()).await;
-        telemetry::chatted(&span, reply.as_ref(), self.agent.traces_contents);
+        telemetry::chatted(&span, reply.as_ref(), self.means.traces_contents);
         reply
     }
 
     /// Whether the context was made shorter.
     async fn condense(self, session: &mut Session, full: bool) -> Result<bool, Halt> {
-        let Some(condenser) = &self.agent.condenser else { return Ok(false) };
-        let model: &dyn ChatModel = self.agent.model.as_ref();
+        let Some(condenser) = &self.means.condenser else { return Ok(false) };
+        let model: &dyn ChatModel = self.means.model.as_ref();
         let context = Context::new(session.run(), model, self.toolbox.specs(), full, self.cancel);
         let before = context.estimate(context.current());
         let made = condenser.condense(&context).await;
@@ -175,10 +186,10 @@ impl Driver<'_> {
         };
         let allowed = rewritten.as_ref().unwrap_or(call);
         self.tell(run, Event::CallStarted { call: allowed });
-        let span = telemetry::execute_tool(allowed, self.agent.traces_contents);
+        let span = telemetry::execute_tool(allowed, self.means.traces_contents);
         let mut result = self.carry_out(run, allowed).instrument(span.clone()).await;
-        telemetry::executed(&span, &result, self.agent.traces_contents);
-        for hook in &self.agent.hooks {
+        telemetry::executed(&span, &result, self.means.traces_contents);
+        for hook in &self.means.hooks {
             match hook.after_tool(&moment(run), allowed, &result).await {
                 AfterTool::Keep => {}
                 AfterTool::Replace(content) => result.content = content,
@@ -191,7 +202,7 @@ impl Driver<'_> {
     /// Whether the hooks, and whoever they ask, let the call pass, and how.
     async fn permit(self, run: &Run, call: &ToolCall) -> Result<Permit, String> {
         let mut rewritten: Option<ToolCall> = None;
-        for hook in &self.agent.hooks {
+        for hook in &self.means.hooks {
             let now = rewritten.as_ref().unwrap_or(call);
             let arguments = match hook.before_tool(&moment(run), now).await {
                 BeforeTool::Allow => None,
@@ -201,7 +212,7 @@ impl Driver<'_> {
                 BeforeTool::Ask(why) => {
                     self.tell(run, Event::Asked { call: now, why: &why });
                     let question = Question { moment: moment(run), call: now, why: &why };
-                    match self.agent.approval.answer(&question).await {
+                    match self.means.approval.answer(&question).await {
                         Answer::Allow => None,
                         Answer::Rewrite(arguments) => Some(arguments),
                         Answer::Refuse(why) => return Ok(Permit::Not(why)),

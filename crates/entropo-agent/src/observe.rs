@@ -8,6 +8,24 @@ use crate::model::Delta;
 /// Is told what happens, as it happens. `()` watches nothing.
 ///
 /// It is called from the tasks that run the rollouts: it should return soon and must not panic.
+///
+/// ```
+/// use entropo_agent::{Event, Observer};
+/// use entropo_core::RolloutId;
+///
+/// /// Sends everything as JSON to whoever listens at the other end.
+/// struct Page(std::sync::mpsc::Sender<String>);
+///
+/// impl Observer for Page {
+///     fn event(&self, _: &RolloutId, event: Event<'_>) {
+///         let _ = self.0.send(serde_json::to_string(&event).unwrap_or_default()); // nobody may listen any more
+///     }
+///
+///     fn wants_pieces(&self) -> bool {
+///         true
+///     }
+/// }
+/// ```
 pub trait Observer: Send + Sync {
     /// Something happened in `rollout`.
     fn event(&self, rollout: &RolloutId, event: Event<'_>);

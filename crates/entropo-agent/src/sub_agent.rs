@@ -21,6 +21,19 @@ use crate::tool::{Arguments, CallError, Concurrency, DynTool, ToolOutput, Toolbo
 ///
 /// Its own limits hold, and what it uses counts towards the caller's. It ends when the caller does. The name and the
 /// description that the caller's model reads are free, so that an agent may have several.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use entropo_agent::{Agent, ScriptedModel, SubAgent, Toolbox};
+///
+/// # fn main() -> Result<(), entropo_agent::tool::ToolboxError> {
+/// # let model = Arc::new(ScriptedModel::new("m", Vec::new()));
+/// let readers_tools = Toolbox::new(); // search and finish, say
+/// let reader = SubAgent::new("reader", "Reads code and answers a question about it.", Agent::new(model), readers_tools);
+/// let mut toolbox = Toolbox::new();
+/// toolbox.push(reader.instructions("Answer in three sentences, with paths and lines.").into_tool()?)?;
+/// # Ok(()) }
+/// ```
 pub struct SubAgent {
     name: String,
     description: String,

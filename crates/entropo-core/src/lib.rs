@@ -66,6 +66,7 @@ pub mod task;
 pub mod tokens;
 pub mod tool;
 pub mod trajectory;
+pub mod usage;
 
 pub use condensation::{Condensation, CondensationError, Replacement};
 pub use message::{AssistantMessage, Message};
@@ -75,4 +76,5 @@ pub use store::{JsonlStore, Recovery, StoreError, TrajectoryStore};
 pub use task::Task;
 pub use tokens::{ActionSpan, Segment, TokenTrace, TraceError};
 pub use tool::{ToolCall, ToolMessage, ToolResult, ToolSpec, ToolStatus};
-pub use trajectory::{ExitReason, Outcome, RolloutId, TRAJECTORY_FORMAT, Trajectory, Usage};
+pub use trajectory::{ExitReason, Outcome, RolloutId, TRAJECTORY_FORMAT, Trajectory};
+pub use usage::Usage;

@@ -9,6 +9,16 @@
 //! [`DropObservations`] leaves old tool answers out; [`Summarise`] has a model write what happened so far. The task, which
 //! is every message before the model's first, is never touched, and no call loses its answer: what would do so is refused
 //! ([`Condensation::check`](entropo_core::Condensation::check)).
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use entropo_agent::{Agent, DropObservations, ScriptedModel};
+//!
+//! let model = Arc::new(ScriptedModel::new("m", Vec::new()));
+//! // For a model with a context of 32,768 tokens that writes up to 4,096.
+//! let agent = Agent::new(model).condenser(Arc::new(DropObservations::above(28_000).keep(6)));
+//! ```
 
 mod context;
 mod drop_observations;

@@ -6,6 +6,29 @@
 //!
 //! A hook that cannot decide alone [asks](BeforeTool::Ask). Who answers is the agent's [`Approver`]; where there is none, as
 //! in a headless run, or none that answers in time, the call is refused and the model told so. A question never hangs.
+//!
+//! ```
+//! use entropo_agent::Hook;
+//! use entropo_agent::hook::{BeforeTool, Moment};
+//! use entropo_core::{Message, ToolCall};
+//!
+//! /// Nobody finishes who has not run the tests.
+//! struct TestFirst;
+//!
+//! #[async_trait::async_trait]
+//! impl Hook for TestFirst {
+//!     async fn before_tool(&self, moment: &Moment<'_>, call: &ToolCall) -> BeforeTool {
+//!         let tested = moment.messages.iter().any(|message| message.content().contains("test result:"));
+//!         match call.name.as_str() {
+//!             "finish" if !tested => BeforeTool::Refuse("Run the tests before you finish.".to_owned()),
+//!             "shell" if call.arguments["command"].as_str().is_some_and(|command| command.contains("git push")) => {
+//!                 BeforeTool::Ask("it publishes changes".to_owned())
+//!             }
+//!             _ => BeforeTool::Allow,
+//!         }
+//!     }
+//! }
+//! ```
 
 mod approval;
 mod rules;

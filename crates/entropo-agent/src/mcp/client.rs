@@ -1,25 +1,16 @@
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, JsonObject, PaginatedRequestParams,
-    ServerResult,
-};
+use rmcp::model::{CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, JsonObject, ServerResult};
 use rmcp::service::{Peer, PeerRequestOptions, RequestHandle, RoleClient, ServiceError};
 use tokio::sync::Mutex;
 
 use super::McpError;
 use super::server::{Connection, McpServer};
-use super::tool::McpTool;
-use crate::tool::DynTool;
 
 /// How often in a row a server that dies is started again.
 const MOST_RESTARTS: usize = 3;
-
-/// How many tools of a server are used; no model could tell more of them apart.
-const MOST_TOOLS: usize = 1000;
 
 /// A server that is connected to. A clone is the same connection; with the last of it, and of its tools, the server's process
 /// ends.
@@ -51,44 +42,23 @@ pub(super) enum Unanswered {
     Refused(String),
 }
 
+impl McpServer {
+    /// Connects, and starts the program if it is one.
+    ///
+    /// # Errors
+    /// [`McpError::Start`], [`McpError::Connect`] or [`McpError::Timeout`].
+    pub async fn connect(self) -> Result<McpClient, McpError> {
+        let connection = self.open().await?;
+        Ok(McpClient::new(self, connection))
+    }
+}
+
 impl McpClient {
-    pub(super) fn new(server: McpServer, connection: Connection) -> Self {
+    fn new(server: McpServer, connection: Connection) -> Self {
         Self(Arc::new(Shared {
             server,
             state: Mutex::new(State { connection, dead: false, closed: false, deaths: 0 }),
         }))
-    }
-
-    /// The tools that the server offers now. One whose schema cannot be used is left out with a warning.
-    ///
-    /// # Errors
-    /// [`McpError::List`], [`McpError::Timeout`], or those of connecting if the server has to be started again.
-    pub async fn tools(&self) -> Result<Vec<Arc<dyn DynTool>>, McpError> {
-        let (server, peer) = (&self.0.server, self.peer().await?);
-        let listing = async {
-            let (mut listed, mut cursor) = (Vec::new(), None);
-            // A server could go on for ever.
-            while listed.len() < MOST_TOOLS {
-                let page = peer.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await;
-                let page =
-                    page.map_err(|error| McpError::List { server: server.to_string(), message: error.to_string() })?;
-                listed.extend(page.tools);
-                cursor = page.next_cursor;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-            listed.truncate(MOST_TOOLS);
-            Ok(listed)
-        };
-        let (mut names, mut tools) = (HashSet::new(), Vec::<Arc<dyn DynTool>>::new());
-        for listed in server.in_time("listed its tools", listing).await? {
-            match McpTool::new(self.clone(), &server.prefix, &listed, &mut names) {
-                Ok(tool) => tools.push(Arc::new(tool)),
-                Err(error) => tracing::warn!(%server, %error, "a tool of an MCP server is left out"),
-            }
-        }
-        Ok(tools)
     }
 
     /// Ends the connection, and the server's process if it is one, and waits until that is done. Dropping the last clone ends
@@ -140,12 +110,16 @@ impl McpClient {
         }
     }
 
+    pub(super) fn server(&self) -> &McpServer {
+        &self.0.server
+    }
+
     pub(super) fn call_timeout(&self) -> Duration {
         self.0.server.call_timeout
     }
 
     /// The way to the server, which is started again if it died.
-    async fn peer(&self) -> Result<Peer<RoleClient>, McpError> {
+    pub(super) async fn peer(&self) -> Result<Peer<RoleClient>, McpError> {
         let Shared { server, state } = self.0.as_ref();
         let mut state = state.lock().await;
         if state.closed {

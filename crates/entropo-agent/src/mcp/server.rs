@@ -11,7 +11,6 @@ use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use tokio::io::AsyncReadExt;
 
 use super::McpError;
-use super::client::McpClient;
 
 /// A running connection.
 pub(super) type Connection = RunningService<RoleClient, ()>;
@@ -97,15 +96,6 @@ impl McpServer {
     #[must_use]
     pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
         Self { connect_timeout, ..self }
-    }
-
-    /// Connects, and starts the program if it is one.
-    ///
-    /// # Errors
-    /// [`McpError::Start`], [`McpError::Connect`] or [`McpError::Timeout`].
-    pub async fn connect(self) -> Result<McpClient, McpError> {
-        let connection = self.open().await?;
-        Ok(McpClient::new(self, connection))
     }
 
     pub(super) async fn open(&self) -> Result<Connection, McpError> {

@@ -1,13 +1,14 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use entropo_core::ToolSpec;
-use rmcp::model::{JsonObject, Tool};
+use rmcp::model::{JsonObject, PaginatedRequestParams, Tool};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{McpClient, Unanswered};
-use super::text;
+use super::{McpError, text};
 use crate::tool::{Arguments, CallError, Concurrency, DynTool, ToolError, ToolOutput, ToolboxError};
 
 /// Bytes of a description that a model is shown.
@@ -16,6 +17,43 @@ const MOST_DESCRIPTION: usize = 4000;
 const MOST_SCHEMA: usize = 64 << 10;
 /// Characters that a name may have, as OpenAI's and Anthropic's servers have it.
 const MOST_NAME: usize = 64;
+
+/// How many tools of a server are used; no model could tell more of them apart.
+const MOST_TOOLS: usize = 1000;
+
+impl McpClient {
+    /// The tools that the server offers now. One whose schema cannot be used is left out with a warning.
+    ///
+    /// # Errors
+    /// [`McpError::List`], [`McpError::Timeout`], or those of connecting if the server has to be started again.
+    pub async fn tools(&self) -> Result<Vec<Arc<dyn DynTool>>, McpError> {
+        let (server, peer) = (self.server(), self.peer().await?);
+        let listing = async {
+            let (mut listed, mut cursor) = (Vec::new(), None);
+            // A server could go on for ever.
+            while listed.len() < MOST_TOOLS {
+                let page = peer.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await;
+                let page =
+                    page.map_err(|error| McpError::List { server: server.to_string(), message: error.to_string() })?;
+                listed.extend(page.tools);
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            listed.truncate(MOST_TOOLS);
+            Ok(listed)
+        };
+        let (mut names, mut tools) = (HashSet::new(), Vec::<Arc<dyn DynTool>>::new());
+        for listed in server.in_time("listed its tools", listing).await? {
+            match McpTool::new(self.clone(), &server.prefix, &listed, &mut names) {
+                Ok(tool) => tools.push(Arc::new(tool)),
+                Err(error) => tracing::warn!(%server, %error, "a tool of an MCP server is left out"),
+            }
+        }
+        Ok(tools)
+    }
+}
 
 /// A tool of a server.
 pub(super) struct McpTool {
