@@ -1,14 +1,17 @@
 //! Has a model solve an issue in a repository of yours, on a copy, and applies its changes if you agree.
 //!
 //! ```sh
-//! cargo run --release --example solve                     # the embedded policy on a little broken repository
+//! cargo run --release --example solve -- --demo           # the embedded policy on a little broken repository
 //! cargo run --release --example solve -- --base-url http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B \
 //!     --repo ~/src/project --issue "Parsing an empty file panics."
 //! ```
 //!
-//! The agent works on a copy of the repository's files (what a `.gitignore` names is left out). Its commands run as you, with
-//! a time limit and an environment of their own, but nothing keeps them from the rest of your machine.
+//! The agent works on a copy of the files that git tracks. Its commands run as you, with a time limit and an environment of
+//! their own, but nothing keeps them from the rest of your machine.
 #![allow(clippy::print_stdout)]
+
+mod model;
+mod repository;
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
@@ -16,66 +19,47 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, ValueEnum};
-use entropo::agent::dialect::{Bash, Glm, Hermes, Llama, Xml};
-use entropo::agent::model::anthropic::Anthropic;
-use entropo::agent::model::http::{ApiKey, Connection};
-use entropo::agent::model::openai::OpenAi;
-use entropo::agent::model::{Prices, ToolCalling};
+use clap::Parser;
 use entropo::agent::{
-    Agent, CancellationToken, ChatModel, DropObservations, Event, Limits, Observer, Sampling, rollout_seed,
+    Agent, CancellationToken, Delta, DropObservations, Event, Limits, Observer, Sampling, Session, rollout_seed,
 };
 use entropo::core::{RolloutId, Trajectory};
 use entropo::tools::workspace::apply_patch;
-use entropo::tools::{CodingEpisode, Workspace};
-use entropo::train::LocalModel;
-use entropo::train::generate::EngineConfig;
-use repair_lab::task::{Difficulty, generate};
-use repair_lab::{experiment, policy::Policy};
+use entropo::tools::{CodingEpisode, LocalSandbox, coding_tools};
+use repair_lab::task::{Difficulty, LabTask, generate};
+use tempfile::TempDir;
+
+use model::ModelOptions;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Has a model solve an issue in a repository, and applies its changes if you agree.
+/// Has a model solve an issue in a repository, on a copy, and applies its changes if you agree.
+///
+/// The exit status is 0 if the agent says that it is done.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// The repository. Default: a little one with a bug, made for the occasion.
-    #[arg(long, requires = "issue")]
+    /// The repository; its tracked files are copied, changes that are not committed included.
+    #[arg(long, requires = "issue", required_unless_present = "demo")]
     repo: Option<PathBuf>,
     /// What is to be solved: the text, or @FILE.
     #[arg(long, requires = "repo")]
     issue: Option<String>,
-    /// An OpenAI-compatible server, such as http://127.0.0.1:8000/v1. Default: no server.
-    #[arg(long, requires = "model")]
-    base_url: Option<String>,
-    /// The model's name at the server.
-    #[arg(long)]
-    model: Option<String>,
-    /// Ask Anthropic's Messages API; the key is in $ANTHROPIC_API_KEY.
-    #[arg(long, requires = "model", conflicts_with = "base_url")]
-    anthropic: bool,
-    /// The environment variable that holds the server's key, if it wants one.
-    #[arg(long, default_value = "OPENAI_API_KEY")]
-    api_key_env: String,
-    /// How the model writes tool calls: as data, or as text in some dialect.
-    #[arg(long, value_enum, default_value_t = Calls::Native)]
-    calls: Calls,
-    /// A checkpoint directory on this machine. Default: the embedded policy of the repair lab.
-    #[arg(long, conflicts_with_all = ["base_url", "anthropic"])]
-    checkpoint: Option<PathBuf>,
-    /// Assistant turns.
+    /// Make a little repository with a bug in the place of --repo and --issue.
+    #[arg(long, conflicts_with = "repo")]
+    demo: bool,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Assistant turns at most.
     #[arg(long, default_value_t = 100)]
     max_steps: usize,
-    /// Seconds in all.
+    /// Seconds at most.
     #[arg(long, default_value_t = 3600)]
     max_seconds: u64,
-    /// US dollars in all, if the model's prices are known.
+    /// US dollars at most; needs --prices.
     #[arg(long)]
     max_cost: Option<f64>,
-    /// What a million tokens read and a million tokens written cost, in US dollars.
-    #[arg(long, num_args = 2, value_names = ["READ", "WRITTEN"])]
-    prices: Vec<f64>,
     /// Leave old tool answers out when the conversation has more tokens than this.
-    #[arg(long)]
+    #[arg(long, value_name = "TOKENS")]
     context: Option<usize>,
     /// Divides the logits; 0 always takes the likeliest token.
     #[arg(long, default_value_t = 0.6)]
@@ -83,25 +67,21 @@ struct Arguments {
     /// Longest reply in tokens.
     #[arg(long, default_value_t = 4096)]
     max_tokens: usize,
-    /// Governs the sampling and the little repository.
-    #[arg(long, default_value_t = 1)]
+    /// Governs the sampling, and which repository --demo makes.
+    #[arg(long, default_value_t = 2)]
     seed: u64,
-    /// Apply the changes without asking.
-    #[arg(long)]
-    yes: bool,
+    /// Write all that happens to this new file, as it happens.
+    #[arg(long, value_name = "FILE")]
+    session: Option<PathBuf>,
     /// Write the changes to this file.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Calls {
-    Native,
-    Hermes,
-    Xml,
-    Llama,
-    Glm,
-    Bash,
+    /// Apply the changes without asking.
+    #[arg(long, conflicts_with = "no")]
+    yes: bool,
+    /// Do not apply the changes, and do not ask. So it is, too, if there is no terminal.
+    #[arg(long)]
+    no: bool,
 }
 
 #[tokio::main]
@@ -118,30 +98,45 @@ async fn main() -> ExitCode {
 
 /// Whether the agent says that it is done.
 async fn run(arguments: Arguments) -> Result<bool, Failure> {
-    let demonstration = tempfile::tempdir()?;
-    let (repository, issue) = match (&arguments.repo, &arguments.issue) {
-        (Some(repository), Some(issue)) => (repository.clone(), text(issue)?),
-        _ => (demonstration.path().to_owned(), demonstrate(demonstration.path(), arguments.seed)?),
+    let demo = if arguments.demo { Some(Demo::new(arguments.seed)?) } else { None };
+    let (repository, issue) = match (&demo, &arguments.repo, &arguments.issue) {
+        (Some(demo), _, _) => (demo.place.path(), demo.task.issue.clone()),
+        (None, Some(repository), Some(issue)) => (repository.as_path(), text(issue)?),
+        _ => return Err("name a repository with --repo and what is wrong with it with --issue, or try --demo".into()),
     };
+    if demo.is_none() && arguments.model.is_embedded() {
+        return Err("the embedded policy knows the tasks of --demo only; name a model with --base-url and --model, \
+                    --anthropic and --model, or --checkpoint"
+            .into());
+    }
+    if arguments.max_cost.is_some() && !arguments.model.has_prices() {
+        return Err("nobody knows what this model costs; --max-cost needs --prices".into());
+    }
     println!("{}\n\n{issue}\n", repository.display());
-    let workspace = Workspace::copy_of(&repository).await?;
-    let mut episode = CodingEpisode::new(workspace, issue)?;
-    if arguments.repo.is_none() {
+    let workspace = repository::copy(repository).await?;
+    // The user's own search path: what builds and tests the repository may lie anywhere.
+    let sandbox = LocalSandbox::new(workspace.root())?.with_path(std::env::var_os("PATH").unwrap_or_default())?;
+    let tools = coding_tools(Arc::new(sandbox), workspace.root())?;
+    let mut episode = CodingEpisode::new(workspace, issue)?.tools(tools);
+    if demo.is_some() {
         episode = episode.instructions(repair_lab::environment::SYSTEM);
     }
-    let cancel = CancellationToken::new();
-    tokio::spawn({
-        let cancel = cancel.clone();
-        async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                cancel.cancel();
-            }
-        }
-    });
+
+    let agent = agent(&arguments)?;
     let id = RolloutId::new("solve", 0);
-    let seed = rollout_seed(arguments.seed, &id);
-    let trajectory = agent(&arguments)?.run(id, seed, Box::new(episode), &cancel, &Screen).await;
-    conclude(&arguments, &repository, &trajectory).await?;
+    let begun = agent.begin(id.clone(), rollout_seed(arguments.seed, &id), &episode);
+    let mut session = match &arguments.session {
+        Some(file) => Session::create(file, begun)?,
+        None => Session::from(begun),
+    };
+    let cancel = CancellationToken::new();
+    stop_on_ctrl_c(cancel.clone());
+    let trajectory = agent.resume(&mut session, Box::new(episode), &cancel, &Screen).await;
+    show(&trajectory);
+    conclude(&arguments, repository, &trajectory.outcome.patch).await?;
+    if let Some(demo) = &demo {
+        println!("Hidden tests: {}.", if demo.is_solved()? { "pass" } else { "fail" });
+    }
     Ok(trajectory.exit.is_finished())
 }
 
@@ -152,52 +147,14 @@ fn agent(arguments: &Arguments) -> Result<Agent, Failure> {
         max_steps: arguments.max_steps,
         max_seconds: Some(arguments.max_seconds),
         max_cost_usd: arguments.max_cost,
-        announce_steps: Some(3),
+        announce_steps: (!arguments.demo).then_some(3), // the embedded policy never read such words
         ..Limits::default()
     };
-    let agent = Agent::new(model(arguments)?).sampling(sampling).limits(limits);
+    let agent = Agent::new(arguments.model.open()?).sampling(sampling).limits(limits);
     Ok(match arguments.context {
         Some(tokens) => agent.condenser(Arc::new(DropObservations::above(tokens))),
         None => agent,
     })
-}
-
-fn model(arguments: &Arguments) -> Result<Arc<dyn ChatModel>, Failure> {
-    let name = arguments.model.as_deref().unwrap_or_default();
-    let prices = match arguments.prices.as_slice() {
-        [read, written] => Some(Prices::new(*read, *written)),
-        _ => None,
-    };
-    if let Some(url) = &arguments.base_url {
-        let mut connection = Connection::new(url);
-        if std::env::var_os(&arguments.api_key_env).is_some() {
-            connection = connection.api_key(ApiKey::environment(&arguments.api_key_env));
-        }
-        let calling = match arguments.calls {
-            Calls::Native => ToolCalling::Native,
-            Calls::Hermes => ToolCalling::Text(Arc::new(Hermes)),
-            Calls::Xml => ToolCalling::Text(Arc::new(Xml)),
-            Calls::Llama => ToolCalling::Text(Arc::new(Llama)),
-            Calls::Glm => ToolCalling::Text(Arc::new(Glm)),
-            Calls::Bash => ToolCalling::Text(Arc::new(Bash::default())),
-        };
-        let model = OpenAi::new(connection, name)?.tool_calling(calling);
-        return Ok(match prices {
-            Some(prices) => Arc::new(model.prices(prices)),
-            None => Arc::new(model),
-        });
-    }
-    if arguments.anthropic {
-        let model = Anthropic::from_environment(name)?;
-        return Ok(match prices {
-            Some(prices) => Arc::new(model.prices(prices)),
-            None => Arc::new(model),
-        });
-    }
-    Ok(Arc::new(match &arguments.checkpoint {
-        Some(directory) => LocalModel::open(directory, EngineConfig::default())?,
-        None => Policy::embedded(&experiment::device())?.serve("repair-lab", EngineConfig::default())?,
-    }))
 }
 
 fn text(issue: &str) -> Result<String, Failure> {
@@ -207,37 +164,40 @@ fn text(issue: &str) -> Result<String, Failure> {
     })
 }
 
-/// Writes a little repository with a bug; what is wrong with it.
-fn demonstrate(directory: &Path, seed: u64) -> Result<String, Failure> {
-    let task = generate(seed, &Difficulty::standard())?;
-    for (path, text) in &task.files {
-        std::fs::write(directory.join(path), text)?;
-    }
-    Ok(task.issue)
+fn stop_on_ctrl_c(cancel: CancellationToken) {
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            cancel.cancel();
+        }
+    });
 }
 
-/// Shows what changed, and applies it if that is wanted.
-async fn conclude(arguments: &Arguments, repository: &Path, trajectory: &Trajectory) -> Result<(), Failure> {
-    let (patch, usage) = (&trajectory.outcome.patch, &trajectory.usage);
+/// Tells how it ended, and what was changed.
+fn show(trajectory: &Trajectory) {
+    let error = trajectory.error.as_deref().map(|error| format!(", {error}")).unwrap_or_default();
+    println!("\nended: {:?}{error}", trajectory.exit);
+    let usage = &trajectory.usage;
+    let cost = usage.cost_nano_usd.map(|cost| format!(", {:.4} US dollars", cost as f64 / 1e9)).unwrap_or_default();
     println!(
-        "\nended: {:?}{}",
-        trajectory.exit,
-        trajectory.error.as_deref().map(|e| format!(", {e}")).unwrap_or_default()
+        "{} steps, {} tokens read, {} written{cost}",
+        trajectory.steps(),
+        usage.prompt_tokens,
+        usage.completion_tokens
     );
-    println!("{} steps, {} tokens read, {} written", trajectory.steps(), usage.prompt_tokens, usage.completion_tokens);
-    if let Some(cost) = usage.cost_nano_usd {
-        println!("{:.4} US dollars", cost as f64 / 1e9);
-    }
+    println!("\n{}", trajectory.outcome.patch);
+}
+
+/// Keeps and applies the changes, if that is wanted.
+async fn conclude(arguments: &Arguments, repository: &Path, patch: &str) -> Result<(), Failure> {
     if patch.is_empty() {
         println!("Nothing was changed.");
         return Ok(());
     }
-    println!("\n{patch}");
     if let Some(file) = &arguments.patch {
-        std::fs::write(file, patch)?;
+        std::fs::write(file, patch).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         println!("The changes are in {}.", file.display());
     }
-    if arguments.yes || agreed()? {
+    if arguments.yes || (!arguments.no && agreed()?) {
         apply_patch(repository, patch).await?;
         println!("Applied to {}.", repository.display());
     } else {
@@ -258,21 +218,49 @@ fn agreed() -> std::io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Prints what happens.
+/// A little repository with a bug, gone in the end.
+struct Demo {
+    place: TempDir,
+    task: LabTask,
+}
+
+impl Demo {
+    fn new(seed: u64) -> Result<Self, Failure> {
+        let (place, task) = (tempfile::tempdir()?, generate(seed, &Difficulty::standard())?);
+        repository::make(place.path(), &task)?;
+        Ok(Self { place, task })
+    }
+
+    /// Whether what is applied is the fix that was meant; others may pass the tests that the agent sees.
+    fn is_solved(&self) -> std::io::Result<bool> {
+        let mut tests = std::process::Command::new("sh");
+        let tests = tests.arg("-c").arg(&self.task.hidden).current_dir(self.place.path()).output()?;
+        Ok(tests.status.success())
+    }
+}
+
+/// Prints what happens, as it happens.
 struct Screen;
 
 impl Observer for Screen {
     fn event(&self, _: &RolloutId, event: Event<'_>) {
         match event {
-            Event::Replied { turn, message, .. } if !message.content.is_empty() => {
-                println!("[{turn}] {}", message.content);
-            }
+            Event::TurnStarted { turn } => print!("[{turn}] "),
+            Event::Writing { piece: Delta::Text(text) } => print!("{text}"),
+            Event::Writing { piece: Delta::Restart } => print!("\n(broken off, asked again) "),
+            Event::Replied { .. } => println!(),
             Event::CallStarted { call } => println!("  > {} {}", call.name, call.arguments),
             Event::CallReturned { result, .. } => {
                 result.content.lines().take(12).for_each(|line| println!("    {line}"));
             }
-            Event::Condensed { .. } => println!("  (old answers were left out)"),
+            Event::Condensed { .. } => println!("(old answers are left out from here on)"),
+            Event::NotCondensed { why } => println!("(the context could not be made shorter: {why})"),
             _ => {}
         }
+        let _ = std::io::stdout().flush(); // who closed the screen misses nothing else
+    }
+
+    fn wants_pieces(&self) -> bool {
+        true
     }
 }
