@@ -12,9 +12,9 @@
 //! * `train` (feature `train`): decoder, checkpoints, objectives, trainer and the local model. `cuda` and `wgpu` move it to
 //!   a GPU.
 //!
-//! Both of these features are on by default; `openai` and `anthropic` add models behind servers (`agent::model::openai` and
-//! `agent::model::anthropic`; `docs/models.md`). Who brings a model and tools of their own turns the defaults off and
-//! compiles neither burn nor a sandbox.
+//! Both of these features are on by default. `openai` and `anthropic` add models behind servers (`agent::model::openai` and
+//! `agent::model::anthropic`; `docs/models.md`), `mcp` tools of MCP servers (`agent::mcp`). Who brings a model and tools of
+//! their own turns the defaults off and compiles neither burn nor a sandbox.
 //!
 //! # An example
 //!

@@ -112,6 +112,7 @@
 //! * [`typed`]: answers that are a Rust type; [`sub_agent`]: agents as tools; [`telemetry`]: spans.
 //! * `model::openai`, `model::anthropic` (features of these names): models behind servers; [`model::pool`] makes several
 //!   one. `docs/models.md` says how to connect which.
+//! * `mcp` (feature `mcp`): the tools of MCP servers.
 //! * [`dialect`]: tool calls as text, for models that write text.
 //! * [`select`]: which of many rollouts to submit.
 //!
@@ -127,6 +128,8 @@ mod drive;
 pub mod environment;
 pub mod hook;
 pub mod limit;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod model;
 pub mod observe;
 pub mod rollout;
