@@ -1,32 +1,40 @@
-//! Tools of your own: one with typed arguments and a state, one that is known at run time only, and a hook that has a say in
+//! Tools of your own: one with typed arguments and a state, one that is known at run time only, and hooks that have a say in
 //! when they are used.
 //!
 //! `cargo run --release --example custom_tool` plays a script; with `--base-url` and `--model` a model acts.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use clap::Parser;
 use entropo::agent::hook::{BeforeTool, Moment};
-use entropo::agent::model::http::Connection;
+use entropo::agent::model::http::{ApiKey, Connection};
 use entropo::agent::model::openai::OpenAi;
-use entropo::agent::tool::Concurrency;
 use entropo::agent::{
     Agent, CallError, CancellationToken, ChatModel, Conversation, DynTool, Hook, ScriptedModel, Tool, ToolError,
-    ToolOutput, Toolbox,
+    ToolOutput, ToolRules, Toolbox,
 };
 use entropo::core::{AssistantMessage, Message, RolloutId, ToolCall, ToolSpec};
+use entropo::tools::Finish;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Shows tools of one's own.
+/// Gives an article a slug, with tools of its own.
+///
+/// The exit status is 0 if the agent finished.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// An OpenAI-compatible server. Default: none, a script acts.
+    /// The article.
+    #[arg(long, default_value = "Ten Ways to Brew Coffee")]
+    title: String,
+    /// How many characters the slug may have.
+    #[arg(long, default_value_t = 20)]
+    longest: usize,
+    /// An OpenAI-compatible server, whose key, if it wants one, is in $OPENAI_API_KEY. Default: none, a script acts.
     #[arg(long, requires = "model")]
     base_url: Option<String>,
     /// The model's name at the server.
@@ -34,121 +42,131 @@ struct Arguments {
     model: Option<String>,
 }
 
-/// Puts money into an account. The state is the tool's own; a toolbox that is cloned shares it.
-struct Deposit(Arc<AtomicI64>);
+/// What the tools act on. A toolbox that is cloned shares it.
+#[derive(Clone, Default)]
+struct Slug(Arc<Mutex<String>>);
+
+impl Slug {
+    fn lock(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A typed tool: its arguments are a Rust type, and what does not fit their schema never reaches it.
+struct Write(Slug);
 
 #[derive(Deserialize, JsonSchema)]
-struct DepositArguments {
-    /// Whole dollars, at least 1.
-    #[schemars(range(min = 1))]
-    dollars: i64,
+struct WriteArguments {
+    /// Small letters, digits and hyphens.
+    slug: String,
 }
 
-impl Tool for Deposit {
-    const NAME: &'static str = "deposit";
-    type Args = DepositArguments;
+impl Tool for Write {
+    const NAME: &'static str = "write";
+    type Args = WriteArguments;
 
     fn description(&self) -> String {
-        "Puts money into the account.".to_owned()
+        "Sets the slug, in the place of the one before.".to_owned()
     }
 
-    async fn call(&self, arguments: DepositArguments, _: &CancellationToken) -> Result<ToolOutput, ToolError> {
-        if arguments.dollars > 1_000 {
-            return Err(ToolError::new("No more than 1000 dollars at a time; make several deposits."));
+    async fn call(&self, arguments: WriteArguments, _: &CancellationToken) -> Result<ToolOutput, ToolError> {
+        if arguments.slug.is_empty() {
+            return Err(ToolError::new("A slug cannot be empty; write one."));
         }
-        let balance = self.0.fetch_add(arguments.dollars, Ordering::SeqCst) + arguments.dollars;
-        Ok(ToolOutput::text(format!("The balance is {balance} dollars.")))
+        let before = std::mem::replace(&mut *self.0.lock(), arguments.slug);
+        Ok(ToolOutput::text(if before.is_empty() { "Set.".to_owned() } else { format!("It was {before}.") }))
     }
 }
 
-/// A tool whose name and schema come from elsewhere, from a file, say.
-struct Balance {
+/// A tool whose name, description and rule are known at run time only, as from a file.
+struct Test {
     spec: ToolSpec,
-    account: Arc<AtomicI64>,
+    slug: Slug,
+    longest: usize,
+}
+
+impl Test {
+    fn new(slug: &Slug, longest: usize) -> Self {
+        let description = format!("Tests the slug, which may have {longest} characters.");
+        let parameters = json!({"type": "object", "properties": {}});
+        Self { spec: ToolSpec { name: "test".to_owned(), description, parameters }, slug: slug.clone(), longest }
+    }
 }
 
 #[async_trait]
-impl DynTool for Balance {
+impl DynTool for Test {
     fn spec(&self) -> &ToolSpec {
         &self.spec
     }
 
-    /// It only looks, so several may look at once.
-    fn concurrency(&self) -> Concurrency {
-        Concurrency::Shared
-    }
-
     async fn call(&self, _: &Value, _: &CancellationToken) -> Result<ToolOutput, CallError> {
-        Ok(ToolOutput::text(self.account.load(Ordering::SeqCst).to_string()))
+        let slug = self.slug.lock();
+        let stranger = |letter: &char| !matches!(letter, 'a'..='z' | '0'..='9' | '-');
+        Ok(ToolOutput::text(match slug.chars().find(stranger) {
+            Some(letter) => format!("not ok: {letter:?} is not allowed"),
+            None if slug.len() > self.longest => format!("not ok: {} characters", slug.len()),
+            None => "ok".to_owned(),
+        }))
     }
 }
 
-/// Ends the task.
-struct Finish;
-
-#[derive(Deserialize, JsonSchema)]
-struct FinishArguments {
-    /// What was done.
-    summary: String,
-}
-
-impl Tool for Finish {
-    const NAME: &'static str = "finish";
-    type Args = FinishArguments;
-
-    fn description(&self) -> String {
-        "Ends the task.".to_owned()
-    }
-
-    async fn call(&self, arguments: FinishArguments, _: &CancellationToken) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput::finish(arguments.summary))
-    }
-}
-
-/// Nobody is done who has not looked at the balance.
-struct LookFirst;
+/// Nobody is done whose last act was not a test that went well. It keeps nothing, so that any number of runs may share it.
+struct TestFirst;
 
 #[async_trait]
-impl Hook for LookFirst {
+impl Hook for TestFirst {
     async fn before_tool(&self, moment: &Moment<'_>, call: &ToolCall) -> BeforeTool {
-        let looked =
-            moment.messages.iter().any(|message| matches!(message, Message::Tool(tool) if tool.name == "balance"));
-        if call.name == "finish" && !looked {
-            return BeforeTool::Refuse("Look at the balance before you finish.".to_owned());
+        let last = moment.messages.iter().rev().find_map(|message| match message {
+            Message::Tool(tool) if tool.name != "finish" => Some(tool),
+            _ => None,
+        });
+        let tested = last.is_some_and(|last| last.name == "test" && last.content == "ok");
+        if call.name == "finish" && !tested {
+            return BeforeTool::Refuse("Call test, and finish when it says ok.".to_owned());
         }
         BeforeTool::Allow
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
-    let account = Arc::new(AtomicI64::new(0));
-    let mut toolbox = Toolbox::new().with(Deposit(Arc::clone(&account)))?.with(Finish)?;
-    let spec = ToolSpec {
-        name: "balance".to_owned(),
-        description: "Tells how many dollars are in the account.".to_owned(),
-        parameters: json!({"type": "object", "properties": {}}),
-    };
-    toolbox.push(Arc::new(Balance { spec, account }))?;
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
-    let agent = Agent::new(model(&arguments)?).hook(Arc::new(LookFirst));
-    let episode = Conversation::new(vec![Message::user("Bring the balance to 30 dollars, then finish.")], toolbox);
+async fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    let slug = Slug::default();
+    let mut toolbox = Toolbox::new().with(Write(slug.clone()))?.with(Finish)?;
+    toolbox.push(Arc::new(Test::new(&slug, arguments.longest)))?;
+
+    // The first hook that does not let a call pass decides.
+    let rules = ToolRules::refusing().allow("write").allow("test").allow("finish");
+    let agent = Agent::new(model(arguments)?).hook(Arc::new(rules)).hook(Arc::new(TestFirst));
+    let task = format!("Give the article “{}” a slug, then finish.", arguments.title);
+    let episode = Conversation::new(vec![Message::user(task)], toolbox);
     let cancel = CancellationToken::new();
-    let trajectory = agent.run(RolloutId::new("deposit", 0), 0, Box::new(episode), &cancel, &()).await;
+    let trajectory = agent.run(RolloutId::new("slug", 0), 0, Box::new(episode), &cancel, &()).await;
     for message in &trajectory.messages {
         println!("{:>9}: {}", message.role(), message.content());
         if let Message::Assistant(message) = message {
             message.tool_calls.iter().for_each(|call| println!("{:>9}> {} {}", "", call.name, call.arguments));
         }
     }
-    println!("ended: {:?}", trajectory.exit);
-    Ok(())
+    let error = trajectory.error.map(|error| format!(", {error}")).unwrap_or_default();
+    println!("\nended: {:?}{error}; the slug: {}", trajectory.exit, slug.lock());
+    Ok(trajectory.exit.is_finished())
 }
 
 fn model(arguments: &Arguments) -> Result<Arc<dyn ChatModel>, Box<dyn Error>> {
     if let (Some(url), Some(model)) = (&arguments.base_url, &arguments.model) {
-        return Ok(Arc::new(OpenAi::new(Connection::new(url), model)?));
+        let key = std::env::var("OPENAI_API_KEY").map_or_else(|_| ApiKey::none(), ApiKey::fixed);
+        return Ok(Arc::new(OpenAi::new(Connection::new(url).api_key(key), model)?));
     }
     let call = |name: &str, arguments: Value| AssistantMessage {
         tool_calls: vec![ToolCall { id: String::new(), name: name.to_owned(), arguments }],
@@ -156,11 +174,14 @@ fn model(arguments: &Arguments) -> Result<Arc<dyn ChatModel>, Box<dyn Error>> {
     };
     // It does everything wrong first, and reads what it is told.
     let script = vec![
-        call("deposit", json!({"dollars": "thirty"})),
-        call("deposit", json!({"dollars": "30"})),
-        call("finish", json!({"summary": "Done."})),
-        call("balance", json!({})),
-        call("finish", json!({"summary": "There are 30 dollars."})),
+        call("shell", json!({"command": "ls"})),
+        call("write", json!({"slug": 10})),
+        call("write", json!({"slug": "10-Ways-to-Brew-Coffee"})),
+        call("finish", json!({})),
+        call("test", json!({})),
+        call("write", json!({"slug": "10-ways-to-brew"})),
+        call("test", json!({})),
+        call("finish", json!({})),
     ];
     Ok(Arc::new(ScriptedModel::new("script", script)))
 }

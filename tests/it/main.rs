@@ -1,7 +1,9 @@
-//! Whole-system tests: the quickstart program as a user runs it.
+//! Whole-system tests: quickstart and the other examples as a user runs them.
 
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Place {
     /// Starts quickstart with the small settings, but for `arguments`: `--name=value` each.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let given = |name: &str| arguments.iter().any(|argument| argument.starts_with(&format!("{name}=")));
-        let mut command = Command::new(program());
+        let mut command = Command::new(example("quickstart"));
         command.env("TMPDIR", self.temporary()).stdin(Stdio::null());
         for (name, value) in SETTINGS.iter().filter(|(name, _)| !given(name)) {
             command.args([name, value]);
@@ -193,10 +193,10 @@ pub(crate) fn wait<T>(patience: Duration, mut question: impl FnMut() -> Option<T
 }
 
 /// The example that cargo built beside this test.
-pub(crate) fn program() -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    let program = profile.join("examples/quickstart");
+    let program = profile.join("examples").join(name);
     assert!(
         program.exists(),
         "{} is missing; `cargo test` without a choice of targets builds it, as does `cargo build --workspace --examples`",

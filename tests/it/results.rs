@@ -70,7 +70,7 @@ fn results_are_complete() {
 
 #[test]
 fn help_names_every_option() {
-    let help = std::process::Command::new(crate::place::program()).arg("--help").output().unwrap();
+    let help = std::process::Command::new(crate::place::example("quickstart")).arg("--help").output().unwrap();
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success());
     for option in

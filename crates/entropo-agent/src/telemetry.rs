@@ -33,8 +33,8 @@ pub(crate) fn invoke_agent(model: &str, rollout: &RolloutId) -> Span {
 }
 
 pub(crate) fn invoked(span: &Span, trajectory: &Trajectory) {
-    span.record("gen_ai.usage.input_tokens", trajectory.usage.prompt_tokens);
-    span.record("gen_ai.usage.output_tokens", trajectory.usage.completion_tokens);
+    span.record("gen_ai.usage.input_tokens", int(trajectory.usage.prompt_tokens));
+    span.record("gen_ai.usage.output_tokens", int(trajectory.usage.completion_tokens));
     span.record("entropo.exit", format!("{:?}", trajectory.exit));
     if trajectory.error.is_some() {
         span.record("otel.status_code", "ERROR");
@@ -53,8 +53,8 @@ pub(crate) fn chat(model: &str, request: &ChatRequest<'_>, contents: bool) -> Sp
         gen_ai.request.model = model,
         gen_ai.request.temperature = f64::from(request.sampling.temperature),
         gen_ai.request.top_p = f64::from(request.sampling.top_p),
-        gen_ai.request.max_tokens = request.sampling.max_tokens,
-        gen_ai.request.seed = request.seed,
+        gen_ai.request.max_tokens = int(request.sampling.max_tokens),
+        gen_ai.request.seed = request.seed.cast_signed(),
         gen_ai.response.finish_reasons = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
@@ -78,8 +78,8 @@ pub(crate) fn chatted(span: &Span, reply: Result<&ChatResponse, &ModelError>, co
                 StopReason::EndOfTurn => "tool_call",
             };
             span.record("gen_ai.response.finish_reasons", reason);
-            span.record("gen_ai.usage.input_tokens", response.usage.prompt_tokens);
-            span.record("gen_ai.usage.output_tokens", response.usage.completion_tokens);
+            span.record("gen_ai.usage.input_tokens", int(response.usage.prompt_tokens));
+            span.record("gen_ai.usage.output_tokens", int(response.usage.completion_tokens));
             if contents && !span.is_disabled() {
                 span.record("gen_ai.output.messages", display(json(&response.message)));
             }
@@ -120,6 +120,11 @@ pub(crate) fn executed(span: &Span, result: &ToolResult, contents: bool) {
     if contents && !span.is_disabled() {
         span.record("gen_ai.tool.call.result", display(&result.content));
     }
+}
+
+/// A count as OpenTelemetry has it: its integers have signs, and what has none becomes a text there.
+fn int(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn json(value: &impl serde::Serialize) -> String {
