@@ -134,8 +134,8 @@ async fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
 /// A copy of the run as it was before `turn`, and of the diary as the last answer until then showed it.
 fn fork(file: &Path, directory: &Path, turn: usize, say: &str) -> Result<Session, Box<dyn Error>> {
     let mut session = Session::open(file)?.fork(directory.join(SESSION), turn)?;
-    let answers = session.run().messages().iter().filter(|message| matches!(message, Message::Tool(_)));
-    let diary = answers.last().map(|answer| lines(answer.content())).unwrap_or_default();
+    let mut answers = session.run().messages().iter().filter(|message| matches!(message, Message::Tool(_)));
+    let diary = answers.next_back().map(|answer| lines(answer.content())).unwrap_or_default();
     std::fs::write(directory.join(DIARY), diary.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     session.say(say)?;
     println!("Forked before step {turn}.");
