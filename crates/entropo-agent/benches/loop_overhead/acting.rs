@@ -18,8 +18,10 @@ use crate::process::{cpu_seconds, resident_kib};
 use crate::{Failure, MANY, Measured, STEPS};
 
 /// What the agent is told first; the peer is told the same.
-pub(crate) const SYSTEM: &str = "You are a helpful assistant that can interact with a computer.";
-pub(crate) const TASK: &str = "Please solve this issue: the total of an order is wrong when it has a discount.";
+const SYSTEM: &str = "You are a helpful assistant that can interact with a computer.";
+const TASK: &str = "Please solve this issue: the total of an order is wrong when it has a discount.";
+
+const TEN: usize = 10;
 
 /// Measures one way to make runs, in this process.
 pub(crate) fn measure(name: &str, url: &str) -> Result<Measured, Failure> {
@@ -29,9 +31,9 @@ pub(crate) fn measure(name: &str, url: &str) -> Result<Measured, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     match name {
         "bare" => runtime.block_on(bare(url)),
-        "scripted" => runtime.block_on(runs(Arc::new(scripted()), 1000)),
-        "whole" => runtime.block_on(runs(Arc::new(served(url)?.whole()), 60)),
-        "streamed" => runtime.block_on(runs(Arc::new(served(url)?), 60)),
+        "scripted" => runtime.block_on(runs(Arc::new(scripted()), 600)),
+        "whole" => runtime.block_on(runs(Arc::new(served(url)?.whole()), 15)),
+        "streamed" => runtime.block_on(runs(Arc::new(served(url)?), 15)),
         other => Err(format!("there is no measurement {other:?}").into()),
     }
 }
@@ -56,15 +58,16 @@ fn scripted() -> ScriptedModel {
     })
 }
 
-/// One run after the other.
-async fn runs(model: Arc<dyn ChatModel>, count: usize) -> Result<Measured, Failure> {
+/// Ten runs so many times, one after the other.
+async fn runs(model: Arc<dyn ChatModel>, rounds: usize) -> Result<Measured, Failure> {
     let rollouts = Rollouts::new(agent(model), Arc::new(Desk));
-    complete(&roll(&rollouts, 3).await)?;
+    complete(&roll(&rollouts, TEN).await)?;
     let (clock, before) = (Instant::now(), cpu_seconds());
-    let done = roll(&rollouts, count).await;
+    for _ in 0..rounds {
+        complete(&roll(&rollouts, TEN).await)?;
+    }
     let (wall_s, cpu_s) = (clock.elapsed().as_secs_f64(), cpu_seconds() - before);
-    complete(&done)?;
-    Ok(Measured { steps: count * STEPS, wall_s, cpu_s, ..Measured::default() })
+    Ok(Measured { steps: rounds * TEN * STEPS, wall_s, cpu_s, ..Measured::default() })
 }
 
 /// All runs at once, in two threads.
@@ -88,7 +91,7 @@ async fn bare(url: &str) -> Result<Measured, Failure> {
     for turn in 0..STEPS {
         bodies.push(client.get(format!("{url}/seen/{turn}")).send().await?.bytes().await?);
     }
-    let count = 120;
+    let count = 300;
     let (clock, before) = (Instant::now(), cpu_seconds());
     for _ in 0..count {
         for body in &bodies {
