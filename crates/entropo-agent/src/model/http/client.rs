@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::Value;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -23,11 +24,11 @@ pub(crate) struct Client {
 }
 
 /// What is sent.
-pub(crate) struct Call<'a> {
+pub(crate) struct Call<'a, B> {
     /// Who speaks this wire format, as OpenTelemetry names it.
     pub(crate) provider: &'static str,
     pub(crate) model: &'a str,
-    pub(crate) body: Value,
+    pub(crate) body: B,
     /// Whether the body asks for a stream.
     pub(crate) stream: bool,
 }
@@ -53,14 +54,14 @@ impl Client {
     /// Asks, in a span with the attributes that OpenTelemetry has for it; contents are not among them.
     pub(crate) async fn receive<R: ReadReply>(
         &self,
-        call: &Call<'_>,
+        call: &Call<'_, impl Serialize + Sync>,
         request: &ChatRequest<'_>,
         tell: Tell<'_>,
     ) -> Result<Received, ModelError> {
         let exchange = Exchange {
             model: call.model,
             url: self.transport.url(),
-            body: call.body.to_string().into_bytes(),
+            body: written(call.model, &call.body)?,
             stream: call.stream,
             max_tokens: request.sampling.max_tokens,
             keep_raw: self.keep_raw,
@@ -106,7 +107,7 @@ impl Client {
         let exchange = Exchange {
             model,
             url: &self.transport.beside(path),
-            body: body.to_string().into_bytes(),
+            body: written(model, body)?,
             stream: false,
             max_tokens: 0,
             keep_raw: false,
@@ -115,6 +116,12 @@ impl Client {
         };
         self.transport.ask::<R>(&exchange, &mut |_| ()).await
     }
+}
+
+/// A body as it is sent. Nothing that is sent is other than JSON; if it were, no other model could do better.
+fn written(model: &str, body: &impl Serialize) -> Result<Vec<u8>, ModelError> {
+    let refused = |error| ModelError::Other { model: model.to_owned(), source: Box::new(error) };
+    serde_json::to_vec(body).map_err(refused)
 }
 
 impl fmt::Debug for Client {

@@ -1,6 +1,6 @@
 //! How long a reply may be.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::ModelError;
 
@@ -23,17 +23,16 @@ impl Length {
         }
     }
 
-    /// Most tokens that the reply to this body may have, if it says.
-    pub(super) fn of(self, body: &Value) -> Option<usize> {
-        usize::try_from(body.get(self.field())?.as_u64()?).ok()
+    /// Most tokens that the reply to a body of these fields may have, if it says.
+    pub(super) fn of(self, fields: &Map<String, Value>) -> Option<usize> {
+        usize::try_from(fields.get(self.field())?.as_u64()?).ok()
     }
 
-    /// Whether a request that was refused can be sent again with a shorter reply; the body is changed then. Some servers,
+    /// Whether a request that was refused can be sent again with a shorter reply; the fields are changed then. Some servers,
     /// vLLM among them, refuse a prompt that fits if the longest reply does not fit behind it.
-    pub(super) fn shorten(self, body: &mut Value, error: &ModelError) -> bool {
+    pub(super) fn shorten(self, fields: &mut Map<String, Value>, error: &ModelError) -> bool {
         let &ModelError::ContextFull { prompt, context } = error else { return false };
-        let Some(longest) = self.of(body) else { return false };
-        let Some(fields) = body.as_object_mut() else { return false };
+        let Some(longest) = self.of(fields) else { return false };
         if context == 0 || prompt >= context {
             return false;
         }

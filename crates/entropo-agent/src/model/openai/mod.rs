@@ -17,6 +17,7 @@
 //! # Ok::<(), entropo_agent::model::http::BuildError>(())
 //! ```
 
+mod conversation;
 mod length;
 mod llama_cpp;
 mod request;
@@ -147,7 +148,7 @@ impl OpenAi {
     async fn receive(&self, request: &ChatRequest<'_>, tell: Tell<'_>) -> Result<Received, ModelError> {
         let Settings { model, whole, .. } = &self.settings;
         let mut call = Call { provider: "openai", model, body: self.settings.body(request), stream: !whole };
-        let longest = self.settings.length.of(&call.body);
+        let longest = self.settings.length.of(&call.body.fields);
         let error = match self.client.receive::<Completion>(&call, request, tell).await {
             Ok(mut received) => {
                 let draft = &mut received.draft;
@@ -159,7 +160,7 @@ impl OpenAi {
             }
             Err(error) => error,
         };
-        if !self.settings.length.shorten(&mut call.body, &error) {
+        if !self.settings.length.shorten(&mut call.body.fields, &error) {
             return Err(error);
         }
         tracing::debug!(model, %error, "a shorter reply is asked for");

@@ -1,9 +1,12 @@
 //! A request as JSON.
 
-use entropo_core::{AssistantMessage, Message, ToolCall, ToolSpec};
+use entropo_core::Message;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::Length;
+use super::conversation::{Emitted, Messages, Tools};
 use super::sampling::{self, TokenSource};
 use crate::dialect::Dialect;
 use crate::model::{ChatRequest, ToolCalling};
@@ -21,9 +24,31 @@ pub(super) struct Settings {
     pub(super) fields: Map<String, Value>,
 }
 
+/// The body of a request.
+pub(super) struct Body<'a> {
+    /// In their order. Null stands for the messages or the tools of the request.
+    pub(super) fields: Map<String, Value>,
+    messages: Messages<'a>,
+    tools: Tools<'a>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(Some(self.fields.len()))?;
+        for (name, value) in &self.fields {
+            match (name.as_str(), value) {
+                ("messages", Value::Null) => body.serialize_entry(name, &self.messages)?,
+                ("tools", Value::Null) => body.serialize_entry(name, &self.tools)?,
+                _ => body.serialize_entry(name, value)?,
+            }
+        }
+        body.end()
+    }
+}
+
 impl Settings {
     /// The body of a request.
-    pub(super) fn body(&self, request: &ChatRequest<'_>) -> Value {
+    pub(super) fn body<'a>(&self, request: &ChatRequest<'a>) -> Body<'a> {
         let mut body = Map::new();
         body.insert("model".to_owned(), self.model.as_str().into());
         match &self.calling {
@@ -31,10 +56,9 @@ impl Settings {
                 body.insert("messages".to_owned(), text_messages(request, dialect.as_ref()).into());
             }
             _ => {
-                let messages: Vec<_> = request.messages.iter().map(|message| self.message(message)).collect();
-                body.insert("messages".to_owned(), messages.into());
+                body.insert("messages".to_owned(), Value::Null);
                 if !request.tools.is_empty() {
-                    body.insert("tools".to_owned(), request.tools.iter().map(tool).collect());
+                    body.insert("tools".to_owned(), Value::Null);
                 }
             }
         }
@@ -53,59 +77,9 @@ impl Settings {
                 body.insert(name.clone(), value.clone());
             }
         }
-        Value::Object(body)
+        let messages = Messages { messages: request.messages, send_reasoning: self.send_reasoning };
+        Body { fields: body, messages, tools: Tools(request.tools) }
     }
-
-    fn message(&self, message: &Message) -> Value {
-        match message {
-            Message::Assistant(said) => self.assistant(said),
-            Message::Tool(result) => {
-                json!({"role": "tool", "tool_call_id": result.call_id, "content": result.content})
-            }
-            _ => json!({"role": message.role(), "content": message.content()}),
-        }
-    }
-
-    /// What the model said, with arguments as it wrote them if they are still the call's.
-    fn assistant(&self, said: &AssistantMessage) -> Value {
-        let emitted = emitted(said);
-        let mut message = json!({"role": "assistant", "content": said.content});
-        let Some(fields) = message.as_object_mut() else { return message };
-        if self.send_reasoning
-            && let Some(reasoning) = emitted.as_ref().and_then(|emitted| emitted.get("reasoning_content"))
-        {
-            fields.insert("reasoning_content".to_owned(), reasoning.clone());
-        }
-        if !said.tool_calls.is_empty() {
-            let calls = said.tool_calls.iter().enumerate();
-            let calls = calls.map(|(index, call)| tool_call(call, arguments_of(emitted.as_ref(), index)));
-            fields.insert("tool_calls".to_owned(), calls.collect());
-        }
-        message
-    }
-}
-
-/// The message as the server sent it, if it was sent as data.
-fn emitted(said: &AssistantMessage) -> Option<Value> {
-    let raw = said.raw.as_deref().filter(|raw| raw.starts_with('{'))?;
-    serde_json::from_str::<Value>(raw).ok().filter(|emitted| emitted.get("role") == Some(&Value::from("assistant")))
-}
-
-fn arguments_of(emitted: Option<&Value>, index: usize) -> Option<&str> {
-    emitted?.get("tool_calls")?.get(index)?.get("function")?.get("arguments")?.as_str()
-}
-
-fn tool_call(call: &ToolCall, emitted: Option<&str>) -> Value {
-    let unchanged = emitted.filter(|text| serde_json::from_str::<Value>(text).is_ok_and(|now| now == call.arguments));
-    let arguments = unchanged.map_or_else(|| call.arguments.to_string(), str::to_owned);
-    json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}})
-}
-
-fn tool(tool: &ToolSpec) -> Value {
-    json!({
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-    })
 }
 
 /// A conversation for a server that knows nothing of tools: `system`, then `user` and `assistant` by turns, which is all
@@ -121,7 +95,7 @@ fn text_messages(request: &ChatRequest<'_>, dialect: &dyn Dialect) -> Vec<Value>
                 ("system", format!("{content}\n\n{}", dialect.instructions(request.tools)))
             }
             Message::Assistant(said) => {
-                let raw = said.raw.clone().filter(|_| emitted(said).is_none());
+                let raw = said.raw.clone().filter(|_| Emitted::of(said).is_none());
                 ("assistant", raw.unwrap_or_else(|| dialect.render(said)))
             }
             Message::Tool(result) => ("user", dialect.result(&result.name, &result.content)),
@@ -143,7 +117,7 @@ fn text_messages(request: &ChatRequest<'_>, dialect: &dyn Dialect) -> Vec<Value>
 mod tests {
     use std::sync::Arc;
 
-    use entropo_core::{TokenTrace, ToolMessage};
+    use entropo_core::{AssistantMessage, TokenTrace, ToolCall, ToolMessage, ToolSpec};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -152,7 +126,7 @@ mod tests {
 
     fn body(settings: &Settings, messages: &[Message], tools: &[ToolSpec], sampling: &Sampling) -> Value {
         let (trace, cancel) = (TokenTrace::default(), CancellationToken::new());
-        settings.body(&ChatRequest {
+        let body = settings.body(&ChatRequest {
             messages,
             tools,
             trace: &trace,
@@ -160,7 +134,8 @@ mod tests {
             turn: 0,
             seed: 1 << 40 | 5,
             cancel: &cancel,
-        })
+        });
+        serde_json::to_value(body).unwrap()
     }
 
     fn conversation() -> Vec<Message> {
