@@ -13,7 +13,7 @@ use super::nearest;
 const NAMED_OCCURRENCES: usize = 10;
 
 /// Replaces the one occurrence of `old`; `name` is the file's, for the errors.
-pub(super) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
+pub(crate) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
     if old.is_empty() {
         return Err(ToolError::new("old_str must not be empty."));
     }
@@ -69,7 +69,7 @@ pub(super) fn insert(name: &str, text: &str, after: usize, new: &str) -> Result<
 }
 
 /// Whether all lines end with CRLF, and there is one that does.
-pub(super) fn has_crlf(text: &str) -> bool {
+pub(crate) fn has_crlf(text: &str) -> bool {
     text.contains("\r\n") && text.split_inclusive('\n').all(|line| !line.ends_with('\n') || line.ends_with("\r\n"))
 }
 
