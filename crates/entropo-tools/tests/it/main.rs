@@ -9,6 +9,7 @@
 
 mod apply_patch;
 mod editor;
+mod multi_edit;
 mod sandbox;
 mod search;
 mod shell;
