@@ -83,7 +83,25 @@ fn with_endings_of<'a>(text: &str, written: &'a str) -> Cow<'a, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_outside_an_edit_changes(
+            before in "([abé]{0,3}\r?\n){0,6}", old in "[xy]{1,3}", new in "[abz]{0,3}", after in "[abé]{0,3}(\r?\n[abé]{0,3}){0,6}"
+        ) {
+            let text = format!("{before}<{old}>{after}");
+            let expected = format!("{before}{new}{after}");
+            prop_assert_eq!(replace("f", &text, &format!("<{old}>"), &new).unwrap(), expected);
+            let line = before.matches('\n').count();
+            let inserted = insert("f", &text, line, &new).unwrap();
+            let rest = inserted.strip_prefix(&before).and_then(|rest| rest.strip_prefix(&new)).unwrap();
+            let rest = rest.strip_prefix('\r').unwrap_or(rest);
+            prop_assert_eq!(rest, format!("\n<{old}>{after}"));
+        }
+    }
 
     #[test]
     fn the_one_occurrence_is_replaced() {

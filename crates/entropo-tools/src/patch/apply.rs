@@ -33,7 +33,7 @@ pub(super) fn apply(text: &str, hunks: &[Hunk]) -> Result<Applied, String> {
         let at = match &hunk.anchor {
             Anchor::Line(stated) => {
                 let at = by_line(&target, hunk, *stated, shift, free).map_err(named)?;
-                if at != stated.saturating_add_signed(shift) {
+                if at != *stated && at != stated.saturating_add_signed(shift) {
                     let (is, was) = (at + 1, stated.saturating_add(1));
                     notes.push(format!("hunk {number} applied at line {is}, not {was}"));
                 }

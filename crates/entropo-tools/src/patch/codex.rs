@@ -8,21 +8,23 @@ const BEGIN: &str = "*** Begin Patch";
 const END: &str = "*** End Patch";
 const END_OF_FILE: &str = "*** End of File";
 
-/// Whether `patch` is of this form.
+/// Whether `patch` is of this form, and not a diff of a file that has such a line.
 pub(super) fn is_this(patch: &str) -> bool {
-    patch.lines().any(|line| line.trim() == BEGIN)
+    let diff = |line: &&str| ["diff --git ", "--- ", "@@ -"].iter().any(|begin| line.starts_with(begin));
+    patch.lines().take_while(|line| !diff(line)).any(|line| line.trim() == BEGIN)
 }
 
 /// The files of a patch; what stands before its beginning and after its end, such as a here-document's, is passed over.
 pub(super) fn parse(patch: &str) -> Result<Vec<FilePatch>, String> {
-    let mut lines = model::lines(patch).into_iter().zip(1..).skip_while(|(line, _)| line.trim() != BEGIN).skip(1);
+    let lines = model::lines(patch);
+    let end = lines.iter().rposition(|line| line.trim() == END).ok_or_else(|| format!("The patch has no {END}."))?;
+    let lines = lines.into_iter().take(end).zip(1..).skip_while(|(line, _)| line.trim() != BEGIN).skip(1);
     let mut files: Vec<FilePatch> = Vec::new();
-    for (line, number) in lines.by_ref() {
+    for (line, number) in lines {
         let wrong = |reason: &str| format!("Line {number} of the patch: {reason}.");
-        let trimmed = line.trim();
-        if trimmed == END {
-            return files.into_iter().map(finished).collect();
-        }
+        // Markers may be indented, but what is indented within a hunk is a line of the file.
+        let within = line.starts_with(' ') && files.last().is_some_and(|file| !file.hunks.is_empty());
+        let trimmed = if within { "" } else { line.trim() };
         if let Some(file) = file_header(trimmed) {
             files.push(file);
             continue;
@@ -31,18 +33,18 @@ pub(super) fn parse(patch: &str) -> Result<Vec<FilePatch>, String> {
             if trimmed.is_empty() {
                 continue;
             }
-            return Err(wrong("expected *** Add File: , *** Delete File: or *** Update File: "));
+            return Err(wrong("expected *** Add File, *** Delete File or *** Update File"));
         };
         if let Some(to) = trimmed.strip_prefix("*** Move to: ") {
             if file.action != Action::Update || !file.hunks.is_empty() {
-                return Err(wrong("*** Move to: must follow *** Update File: "));
+                return Err(wrong("*** Move to must follow *** Update File"));
             }
             file.action = Action::Move(to.trim().to_owned());
         } else {
             body(file, line).map_err(|reason| wrong(&reason))?;
         }
     }
-    Err(format!("The patch has no {END}."))
+    files.into_iter().map(finished).collect()
 }
 
 fn file_header(line: &str) -> Option<FilePatch> {
@@ -61,7 +63,7 @@ fn body(file: &mut FilePatch, line: &str) -> Result<(), String> {
     let trimmed = line.trim();
     match &file.action {
         Action::Delete if trimmed.is_empty() => return Ok(()),
-        Action::Delete => return Err("nothing may follow *** Delete File: ".to_owned()),
+        Action::Delete => return Err("nothing may follow *** Delete File".to_owned()),
         Action::Create => {
             let added = line.starts_with('+');
             if !added && trimmed.is_empty() {
@@ -92,7 +94,7 @@ fn body(file: &mut FilePatch, line: &str) -> Result<(), String> {
     }
     let Some(hunk) = file.hunks.last_mut() else { return Ok(()) };
     let Anchor::After { end, .. } = &mut hunk.anchor else { return Ok(()) };
-    if trimmed == END_OF_FILE {
+    if line.trim_end() == END_OF_FILE {
         *end = true;
     } else if *end && !trimmed.is_empty() {
         return Err(format!("only @@ or another file may follow {END_OF_FILE}"));
@@ -157,16 +159,26 @@ mod tests {
     }
 
     #[test]
+    fn what_only_looks_like_a_marker_is_a_line_of_the_file() {
+        let body = "*** Update File: x\n *** Begin Patch\n *** Add File: y\n-a\n+b\n *** End of File\n *** End Patch\n";
+        let files = parse(&format!("*** Begin Patch\n{body} *** End Patch \n")).unwrap();
+        assert_eq!((files.len(), files[0].hunks[0].lines.len()), (1, 6));
+        assert!(!is_this("--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n *** Begin Patch\n-a\n"));
+        let two = "*** Begin Patch\n*** Update File: x\n-a\n+b\n*** End Patch\n".repeat(2);
+        assert!(parse(&two).unwrap_err().contains("begins with none of"));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for (body, reason) in [
-            ("x\n", "Line 2 of the patch: expected *** Add File: "),
+            ("x\n", "Line 2 of the patch: expected *** Add File, "),
             ("*** Add File: x\nx\n", "must begin with +, not \"x\""),
             ("*** Delete File: x\n-a\n", "nothing may follow"),
             ("*** Update File: x\n", "x: the patch has no hunk for it."),
             ("*** Update File: x\n@@\n a\n", "x: hunk 1 changes nothing."),
             ("*** Update File: x\n@@\n-a\n*a\n", "\"*a\" begins with none of"),
             ("*** Update File: x\n+a\n*** End of File\n+b\n", "only @@ or another file"),
-            ("*** Add File: x\n+a\n*** Move to: y\n", "must follow *** Update File: "),
+            ("*** Add File: x\n+a\n*** Move to: y\n", "must follow *** Update File"),
         ] {
             let error = parse(&format!("*** Begin Patch\n{body}*** End Patch\n")).unwrap_err();
             assert!(error.contains(reason), "{error}");

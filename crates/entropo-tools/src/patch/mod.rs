@@ -28,6 +28,11 @@ use plan::Plan;
 /// The longest patch, in bytes.
 const MAX_PATCH: usize = 1 << 20;
 
+/// Files of one patch.
+const MAX_FILES: usize = 200;
+/// Reasons given at once.
+const MAX_REASONS: usize = 20;
+
 /// Applies patches to the files of a workspace.
 #[derive(Debug)]
 pub struct ApplyPatch {
@@ -69,6 +74,9 @@ impl ApplyPatch {
         if files.is_empty() {
             return Err("There is no patch: give a unified diff, or one from *** Begin Patch to *** End Patch.".into());
         }
+        if files.len() > MAX_FILES {
+            return Err(format!("The patch has {} files of at most {MAX_FILES}.", files.len()));
+        }
         let mut plan = Plan::new(&self.root);
         let (mut done, mut refused) = (Vec::new(), Vec::new());
         for file in &files {
@@ -78,6 +86,11 @@ impl ApplyPatch {
             }
         }
         if !refused.is_empty() {
+            let more = refused.len().saturating_sub(MAX_REASONS);
+            refused.truncate(MAX_REASONS);
+            if more > 0 {
+                refused.push(format!("[{more} more]"));
+            }
             return Err(format!("Nothing changed.\n{}", refused.join("\n")));
         }
         let changes = plan.changes();

@@ -87,6 +87,8 @@ fn wrong_line_numbers_are_corrected_or_reported() {
     let applied = apply(file, &unified("@@ -1,2 +1,2 @@\n 3\n-4\n+x\n@@ -4 +4 @@\n-6\n+y")).unwrap();
     assert_eq!(applied.text, "1\n2\n3\nx\n5\ny\n");
     assert_eq!(applied.notes, ["hunk 1 applied at line 3, not 1"]);
+    let body = "@@ -1,2 +1,2 @@\n 3\n-4\n+x\n@@ -6 +6 @@\n-6\n+y";
+    assert_eq!(apply(file, &unified(body)).unwrap().notes.len(), 1, "the second is where it says");
     for (file, body, reason) in [
         (
             "a\nb\nc\na\nq\nc\n",
