@@ -9,6 +9,8 @@ use super::target::{Target, old};
 
 /// Hunks of one file; more would take long to search for.
 const MAX_HUNKS: usize = 1000;
+/// Lines that are searched for all hunks together, a second's work or so.
+const MAX_SEARCHED: usize = 100_000_000;
 
 /// The new text, and for each hunk that was found elsewhere what to say of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +25,9 @@ pub(super) fn apply(text: &str, hunks: &[Hunk]) -> Result<Applied, String> {
         return Err(format!("{} hunks, of at most {MAX_HUNKS}", hunks.len()));
     }
     let target = Target::new(text, hunks);
+    if hunks.len().saturating_mul(target.lines.len()) > MAX_SEARCHED {
+        return Err(format!("{} hunks are too many for a file of {} lines", hunks.len(), target.lines.len()));
+    }
     let mut result = Pieces { pieces: Vec::new(), ending: target.ending };
     let mut notes = Vec::new();
     let mut free = 0;

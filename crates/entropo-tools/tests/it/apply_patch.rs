@@ -5,8 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use entropo_agent::Tool;
-use entropo_tools::ApplyPatch;
 use entropo_tools::patch::ApplyPatchArgs;
+use entropo_tools::{ApplyPatch, Workspace};
+use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -208,5 +209,47 @@ async fn a_link_that_stays_inside_is_followed_but_not_deleted() {
     let reason = "Nothing changed.\nin is a symbolic link; name the file itself.";
     for patch in ["*** Delete File: in\n", "*** Update File: in\n*** Move to: z\n-t\n+u\n"] {
         assert_eq!(apply(&root, &codex(patch)).await, Err(reason.to_owned()));
+    }
+}
+
+/// Files' contents and whether they are executable.
+fn trees() -> impl Strategy<Value = Vec<Option<(String, bool)>>> {
+    prop::collection::vec(prop::option::of(("([ab é]{0,2}(\n|\r\n|\r)?){0,12}", any::<bool>())), 3)
+}
+
+fn set(root: &Path, files: &[Option<(String, bool)>]) {
+    for (path, file) in ["a", "b c", "d/é"].iter().zip(files) {
+        let path = root.join(path);
+        let _ = fs::remove_file(&path);
+        if let Some((content, executable)) = file {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, content).unwrap();
+            let mode = if *executable { 0o755 } else { 0o644 };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_workspaces_patch_gives_its_files(old in trees(), new in trees()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let source = tempfile::tempdir().unwrap();
+            set(source.path(), &old);
+            let workspace = Workspace::copy_of(source.path()).await.unwrap();
+            set(workspace.root(), &new);
+            let patch = workspace.patch().await.unwrap();
+            if !patch.is_empty() {
+                apply(&source, &patch).await.unwrap_or_else(|error| panic!("{error}\n{patch}"));
+            }
+            assert_eq!(tree(source.path()), tree(workspace.root()), "{patch}");
+            for (path, _) in tree(source.path()) {
+                let executable = |root: &Path| fs::metadata(root.join(&path)).unwrap().permissions().mode() & 0o100;
+                assert_eq!(executable(source.path()), executable(workspace.root()));
+            }
+        });
     }
 }
