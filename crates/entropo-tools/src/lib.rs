@@ -41,12 +41,19 @@
 //! # }
 //! ```
 //!
+//! Beside them stand [`ApplyPatch`], [`MultiEdit`] and [`Undo`], for agents whose models know such tools; they share a
+//! [`History`].
+//!
 //! Each tool is an [`entropo_agent::Tool`], so that any of them can be left out, configured or joined by others in a
 //! [`Toolbox`].
 
 pub mod editor;
 pub mod episode;
+mod files;
 pub mod finish;
+pub mod history;
+pub mod multi_edit;
+pub mod patch;
 mod paths;
 pub mod sandbox;
 pub mod search;
@@ -63,6 +70,9 @@ use entropo_agent::tool::ToolboxError;
 pub use editor::Editor;
 pub use episode::CodingEpisode;
 pub use finish::Finish;
+pub use history::{History, Undo};
+pub use multi_edit::MultiEdit;
+pub use patch::ApplyPatch;
 pub use paths::PathError;
 pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
 pub use search::Search;

@@ -6,7 +6,7 @@
 
 mod change;
 mod nearest;
-mod text;
+pub(crate) mod text;
 mod view;
 
 use std::collections::VecDeque;
@@ -19,10 +19,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::files::MAX_FILE;
+use crate::history::History;
 use crate::paths::{self, Located};
-
-/// The largest file that is edited, in bytes.
-const MAX_FILE: u64 = 4 << 20;
 
 /// Edits that can be undone, over all files.
 const MAX_HISTORY: usize = 100;
@@ -32,6 +31,7 @@ const MAX_HISTORY: usize = 100;
 pub struct Editor {
     root: PathBuf,
     history: Mutex<VecDeque<Edit>>,
+    shared: Option<History>,
 }
 
 /// One change of one file, for undoing it.
@@ -82,7 +82,16 @@ impl Editor {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()?, history: Mutex::default() })
+        Ok(Self { root: root.as_ref().canonicalize()?, history: Mutex::default(), shared: None })
+    }
+
+    /// Keeps its edits in a history that other tools share, in place of one of its own.
+    ///
+    /// Its `undo` then also takes back what they changed; ten changes of each file are kept.
+    #[must_use]
+    pub fn with_history(mut self, history: &History) -> Self {
+        self.shared = Some(history.clone());
+        self
     }
 
     fn carry_out(&self, arguments: &EditorArgs) -> Result<String, ToolError> {
@@ -119,8 +128,9 @@ impl Editor {
             return Err(ToolError::new(format!("{} already exists; use str_replace to change it.", place.shown)));
         }
         change::create(&place.real, content).map_err(|error| failed(&place, &error))?;
-        self.remember(Edit { path: place.real, before: None, after: content.to_owned() });
-        Ok(format!("Created {}.", place.shown))
+        let message = format!("Created {}.", place.shown);
+        self.remember(place, None, content.to_owned());
+        Ok(message)
     }
 
     fn replace(&self, path: &str, old: &str, new: &str) -> Result<String, ToolError> {
@@ -139,12 +149,16 @@ impl Editor {
 
     fn write(&self, place: Located, before: String, after: String) -> Result<String, ToolError> {
         change::overwrite(&place.real, &after).map_err(|error| failed(&place, &error))?;
-        self.remember(Edit { path: place.real, before: Some(before), after });
-        Ok(format!("Edited {}.", place.shown))
+        let message = format!("Edited {}.", place.shown);
+        self.remember(place, Some(before), after);
+        Ok(message)
     }
 
     fn undo(&self, path: &str) -> Result<String, ToolError> {
         let place = paths::locate(&self.root, path).map_err(ToolError::new)?;
+        if let Some(shared) = &self.shared {
+            return shared.undo(&place).map_err(ToolError::new);
+        }
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = history.iter().rposition(|edit| edit.path == place.real) else {
             return Err(ToolError::new(format!("No edit of {} to undo.", place.shown)));
@@ -163,12 +177,15 @@ impl Editor {
         Ok(format!("Undid the last edit of {}.", place.shown))
     }
 
-    fn remember(&self, edit: Edit) {
+    fn remember(&self, place: Located, before: Option<String>, after: String) {
+        if let Some(shared) = &self.shared {
+            return shared.record_text(place, before, after);
+        }
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         if history.len() == MAX_HISTORY {
             history.pop_front();
         }
-        history.push_back(edit);
+        history.push_back(Edit { path: place.real, before, after });
     }
 }
 

@@ -13,7 +13,7 @@ use super::nearest;
 const NAMED_OCCURRENCES: usize = 10;
 
 /// Replaces the one occurrence of `old`; `name` is the file's, for the errors.
-pub(super) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
+pub(crate) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
     if old.is_empty() {
         return Err(ToolError::new("old_str must not be empty."));
     }
@@ -69,7 +69,7 @@ pub(super) fn insert(name: &str, text: &str, after: usize, new: &str) -> Result<
 }
 
 /// Whether all lines end with CRLF, and there is one that does.
-pub(super) fn has_crlf(text: &str) -> bool {
+pub(crate) fn has_crlf(text: &str) -> bool {
     text.contains("\r\n") && text.split_inclusive('\n').all(|line| !line.ends_with('\n') || line.ends_with("\r\n"))
 }
 
@@ -83,7 +83,25 @@ fn with_endings_of<'a>(text: &str, written: &'a str) -> Cow<'a, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_outside_an_edit_changes(
+            before in "([abé]{0,3}\r?\n){0,6}", old in "[xy]{1,3}", new in "[abz]{0,3}", after in "[abé]{0,3}(\r?\n[abé]{0,3}){0,6}"
+        ) {
+            let text = format!("{before}<{old}>{after}");
+            let expected = format!("{before}{new}{after}");
+            prop_assert_eq!(replace("f", &text, &format!("<{old}>"), &new).unwrap(), expected);
+            let line = before.matches('\n').count();
+            let inserted = insert("f", &text, line, &new).unwrap();
+            let rest = inserted.strip_prefix(&before).and_then(|rest| rest.strip_prefix(&new)).unwrap();
+            let rest = rest.strip_prefix('\r').unwrap_or(rest);
+            prop_assert_eq!(rest, format!("\n<{old}>{after}"));
+        }
+    }
 
     #[test]
     fn the_one_occurrence_is_replaced() {

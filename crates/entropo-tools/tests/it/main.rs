@@ -7,7 +7,9 @@
     reason = "helpers of tests are tests too; clippy.toml exempts only the test functions themselves"
 )]
 
+mod apply_patch;
 mod editor;
+mod multi_edit;
 mod sandbox;
 mod search;
 mod shell;

@@ -1,0 +1,121 @@
+//! The tool with which an agent applies a patch to several files: to all or to none.
+//!
+//! It takes the two forms that models were taught: unified diffs, and the form between `*** Begin Patch` and
+//! `*** End Patch`. Either is carried out on copies in memory first, and only written once all of it fits.
+
+mod apply;
+mod codex;
+mod conflict;
+mod find;
+mod model;
+mod name;
+mod plan;
+mod target;
+mod unified;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use entropo_agent::{Tool, ToolError, ToolOutput};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::files::commit;
+use crate::history::History;
+use plan::Plan;
+
+/// The longest patch, in bytes.
+const MAX_PATCH: usize = 1 << 20;
+
+/// Files of one patch.
+const MAX_FILES: usize = 200;
+/// Reasons given at once.
+const MAX_REASONS: usize = 20;
+
+/// Applies patches to the files of a workspace.
+#[derive(Debug)]
+pub struct ApplyPatch {
+    root: PathBuf,
+    history: Option<History>,
+}
+
+/// What [`ApplyPatch`] is asked to do.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(description = "")]
+pub struct ApplyPatchArgs {
+    /// A unified diff, or a patch from "*** Begin Patch" to "*** End Patch". Paths are relative to the workspace.
+    pub patch: String,
+}
+
+impl ApplyPatch {
+    /// Patches files below `root`.
+    ///
+    /// # Errors
+    ///
+    /// Where `root` does not exist.
+    pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
+        Ok(Self { root: root.as_ref().canonicalize()?, history: None })
+    }
+
+    /// Keeps its changes in `history`, so that they can be taken back file by file.
+    #[must_use]
+    pub fn with_history(mut self, history: &History) -> Self {
+        self.history = Some(history.clone());
+        self
+    }
+
+    fn apply(&self, patch: &str) -> Result<String, String> {
+        if patch.len() > MAX_PATCH {
+            return Err(format!("The patch has {} bytes of at most {MAX_PATCH}.", patch.len()));
+        }
+        let files = if codex::is_this(patch) { codex::parse(patch)? } else { unified::parse(patch)? };
+        if files.is_empty() {
+            return Err("There is no patch: give a unified diff, or one from *** Begin Patch to *** End Patch.".into());
+        }
+        if files.len() > MAX_FILES {
+            return Err(format!("The patch has {} files of at most {MAX_FILES}.", files.len()));
+        }
+        let mut plan = Plan::new(&self.root);
+        let (mut done, mut refused) = (Vec::new(), Vec::new());
+        for file in &files {
+            match plan.follow(file) {
+                Ok(message) => done.push(message),
+                Err(reason) => refused.push(reason),
+            }
+        }
+        if !refused.is_empty() {
+            let more = refused.len().saturating_sub(MAX_REASONS);
+            refused.truncate(MAX_REASONS);
+            if more > 0 {
+                refused.push(format!("[{more} more]"));
+            }
+            return Err(format!("Nothing changed.\n{}", refused.join("\n")));
+        }
+        let changes = plan.changes();
+        if changes.is_empty() {
+            return Err("The patch changes nothing.".to_owned());
+        }
+        commit(&changes).map_err(|reason| format!("Nothing changed.\n{reason}"))?;
+        if let Some(history) = &self.history {
+            changes.into_iter().for_each(|change| history.record(change));
+        }
+        Ok(done.join("\n"))
+    }
+}
+
+impl Tool for ApplyPatch {
+    const NAME: &'static str = "apply_patch";
+    type Args = ApplyPatchArgs;
+
+    fn description(&self) -> String {
+        "Apply a patch to one or several files, to all or to none: change, create, delete and move files. Context must \
+         match exactly."
+            .to_owned()
+    }
+
+    async fn call(&self, arguments: ApplyPatchArgs, _cancel: &CancellationToken) -> Result<ToolOutput, ToolError> {
+        self.apply(&arguments.patch).map(ToolOutput::text).map_err(ToolError::new)
+    }
+}
