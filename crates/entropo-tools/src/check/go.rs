@@ -12,7 +12,8 @@ use super::{ParseError, Status, TestReport};
 
 /// Reads a log in either form.
 pub(super) fn parse(log: &str) -> Result<TestReport, ParseError> {
-    let json = log.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with('{'));
+    let event = |line: &str| line.starts_with('{') && line.contains("\"Action\":\"");
+    let json = log.lines().any(event) && !log.lines().any(|line| line.starts_with("=== RUN "));
     if json { events(log) } else { lines(log) }
 }
 
@@ -94,7 +95,11 @@ fn events(log: &str) -> Result<TestReport, ParseError> {
     let mut recorder = Recorder::default();
     let mut packages: BTreeMap<String, BTreeMap<String, Option<Status>>> = BTreeMap::new();
     let mut ended = 0;
-    for line in log.lines().filter(|line| line.starts_with('{')) {
+    for line in log.lines() {
+        // Go before 1.24 tells in plain words what cannot be built.
+        if let Some((package, true)) = package(line).filter(|_| line.ends_with(" failed]")) {
+            close(&mut recorder, package, Tests::new(), true)?;
+        }
         let Ok(Event { action, package, test }) = serde_json::from_str(line) else { continue };
         let status = match action.as_str() {
             "start" | "run" => None,

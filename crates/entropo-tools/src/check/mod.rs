@@ -44,6 +44,7 @@
 //! program that is bent on it can forge a log, as it can forge any file that it could write. [`TestReport::complete`] says
 //! whether the runner came to its end.
 
+mod attempt;
 mod cargo;
 mod error;
 mod go;
@@ -63,11 +64,12 @@ mod text;
 mod unittest;
 mod vitest;
 
+pub use attempt::{Attempt, AttemptError, Patch, Sandboxes};
 pub use error::ParseError;
 pub use grade::{Grading, Verdict};
 pub use regex::{PatternError, RegexFormat};
 pub use report::{Status, TestReport};
-pub use run::{Attempt, AttemptError, Candidate, Check, Checker, Patch, RunError, Runs, Sandboxes};
+pub use run::{Candidate, Check, Checker, RunError, Runs};
 pub use score::{Found, Score, flaky, regression, reproduction, settled};
 
 /// How a log is to be read. `docs/checking.md` has the command that writes each.

@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests too; clippy.toml exempts only the test functions themselves"
 )]
 
+mod check;
 mod editor;
 mod sandbox;
 mod search;
