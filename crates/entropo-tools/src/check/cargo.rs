@@ -59,7 +59,8 @@ impl<'a> Log<'a> {
         } else if self.announced.is_none() {
             return Ok(());
         } else if line.starts_with("test result: ") {
-            let total = ["passed;", "failed;", "ignored;", "measured;"].iter().map(|word| count(line, word)).sum();
+            let totals = ["passed;", "failed;", "ignored;", "measured;"].map(|word| count(line, word));
+            let total = totals.into_iter().fold(0, usize::saturating_add);
             self.close(self.announced == Some(total) && self.announced == Some(self.seen.len()))?;
         } else if line == "failures:" {
             self.in_failures = true;

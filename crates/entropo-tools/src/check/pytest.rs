@@ -115,9 +115,13 @@ fn is_test(test: &str) -> bool {
 fn summary_line<'a>(line: &'a str, known: &HashSet<&str>) -> Option<(&'a str, Status)> {
     let line = line.trim_end();
     for subtest in ["SUBFAILED", "SUBFAIL"] {
-        if let Some(rest) = line.strip_prefix(subtest) {
-            let rest =
-                if rest.starts_with(['(', '[']) { rest.split_once(") ").or(rest.split_once("] "))?.1 } else { rest };
+        if let Some(mut rest) = line.strip_prefix(subtest) {
+            // Its message and its parameters stand before the name.
+            for (open, close) in [("[", "] "), ("(", ") ")] {
+                if let Some(inside) = rest.trim_start().strip_prefix(open) {
+                    rest = inside.split_once(close)?.1;
+                }
+            }
             return Some((name(rest.trim_start(), known), Status::Failed));
         }
     }

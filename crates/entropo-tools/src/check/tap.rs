@@ -24,17 +24,19 @@ struct Log {
 
 /// Reads a log.
 pub(super) fn parse(log: &str) -> Result<TestReport, ParseError> {
-    let (mut state, mut yaml) = (Log::default(), None);
+    // Details of a test stand right below its result, between `---` and `...`, indented further.
+    let (mut state, mut yaml, mut below) = (Log::default(), None, None);
     for (at, line) in log.lines().enumerate() {
         let (indent, text) = indented(line.trim_end());
+        let above: Option<usize> = below.take();
         match yaml {
-            Some(begin) => {
-                if text == "..." && indent == begin {
-                    yaml = None;
-                }
+            Some(begin) if text == "..." && indent == begin => yaml = None,
+            Some(_) => {}
+            None if text == "---" && above.is_some_and(|above| above < indent) => yaml = Some(indent),
+            None if indent % 4 == 0 => {
+                let point = state.line(indent / 4, text, at + 1)?;
+                below = point.then_some(indent);
             }
-            None if text == "---" => yaml = Some(indent),
-            None if indent % 4 == 0 => state.line(indent / 4, text, at + 1)?,
             None => {}
         }
     }
@@ -46,14 +48,17 @@ pub(super) fn parse(log: &str) -> Result<TestReport, ParseError> {
 }
 
 impl Log {
-    fn line(&mut self, level: usize, text: &str, line: usize) -> Result<(), ParseError> {
+    /// Takes a line, and tells whether it is a test's result.
+    fn line(&mut self, level: usize, text: &str, line: usize) -> Result<bool, ParseError> {
         if text == "}" {
             self.open.pop();
         } else if text.starts_with("Bail out!") {
             self.bailed = true;
         } else if let Some(plan) = text.strip_prefix("1..") {
             if level == 0 {
-                self.planned = number(plan).map(|(tests, _)| tests);
+                // Several programs, one after the other, each have a plan.
+                let tests = number(plan).map_or(0, |(tests, _)| tests);
+                self.planned = Some(self.planned.unwrap_or(0).saturating_add(tests));
             }
         } else if let Some((mut name, status)) = point(text) {
             if level > DEPTH {
@@ -64,8 +69,9 @@ impl Log {
             name = brace.unwrap_or(name);
             self.points += usize::from(level == 0);
             self.note(level, name, status, opens)?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     fn note(&mut self, level: usize, name: String, status: Status, opens: bool) -> Result<(), ParseError> {

@@ -26,10 +26,13 @@ pub(super) fn parse(log: &str) -> Result<TestReport, ParseError> {
                 Some(None) => open = Some(test),
                 None if rest.is_empty() => (open, fresh) = (Some(test), true),
                 // A subtest has its parameters after the name, and its test's result comes with it.
-                None => match (line.strip_prefix("  "), rest.rsplit_once(" ... ").and_then(|(_, last)| result(last))) {
-                    (Some(_), Some(status)) => recorder.add(test, status)?,
-                    _ => {}
-                },
+                None => {
+                    if line.starts_with("  ")
+                        && let Some(status) = rest.rsplit_once(" ... ").and_then(|(_, last)| result(last))
+                    {
+                        recorder.add(test, status)?;
+                    }
+                }
             }
         } else if let Some(test) = open {
             // The docstring follows at once and holds the result, or the result is alone.

@@ -61,6 +61,15 @@ fn what_a_test_prints_is_no_result_of_pytest() {
 }
 
 #[test]
+fn a_subtest_that_fails_fails_its_test_in_pytest() {
+    for subtest in ["SUBFAILED(i=1)", "SUBFAILED[a (b)]", "SUBFAILED[a] (i=1)", "SUBFAIL"] {
+        let log =
+            format!("== short test summary info ==\n{subtest} a.py::t - f(x) is [y] z\n== 1 failed in 0.01s ==\n");
+        assert_report(&LogFormat::Pytest.parse(&log).unwrap(), true, &[("a.py::t", Failed)]);
+    }
+}
+
+#[test]
 fn a_pytest_log_without_its_tests_is_not_complete() {
     for (log, complete) in [
         ("..\n2 passed in 0.01s\n", false),
@@ -126,6 +135,7 @@ fn cargo_that_breaks_off_is_not_complete() {
     for log in [
         "running 2 tests\ntest a ... ok\n".to_owned(),
         format!("{whole}error: test failed, to rerun pass `--lib`\n"),
+        whole.replace("0 failed", "18446744073709551615 failed"),
         format!("{whole}running 1 test\n"),
         format!("error: could not compile `shop`\n{whole}"),
         whole.replace("running 1 test", "running 2 tests"),
@@ -267,7 +277,9 @@ fn tap_that_breaks_off_is_not_complete() {
         ("1..2\nok 1 - a\n", false),
         ("ok 1 - a\n", false),
         ("1..1\nok 1 - a\nBail out! no\n", false),
+        ("1..1\nok 1 - a\n1..1\nok 1 - b\n", true),
         ("1..0 # SKIP all\n", true),
+        ("1..2\n---\nok 1 - a\n---\nok 2 - b\n", true),
         ("1..1\nokay\nok 1 - a\n  ---\n  ok 2 - b\n  ...\n", true),
     ] {
         assert_eq!(LogFormat::Tap.parse(log).unwrap().complete, complete, "{log}");

@@ -102,7 +102,7 @@ async fn what_is_cancelled_is_told_and_what_has_one_name_is_refused() {
     let checker = Checker::new(files());
     let runs = checker.run([candidate(0, "")], [check.clone()], &cancel).await.unwrap();
     assert!(matches!(runs[&RolloutId::new("t", 0)]["c"][..], [Err(AttemptError::Cancelled)]));
-    let twice = run(&checker, &[candidate(0, ""), candidate(0, FIX)], &[check.clone()]).await;
+    let twice = run(&checker, &[candidate(0, ""), candidate(0, FIX)], std::slice::from_ref(&check)).await;
     assert!(matches!(twice, Err(RunError::Candidate(_))));
     assert!(matches!(run(&checker, &[candidate(0, "")], &[check.clone(), check]).await, Err(RunError::Check(_))));
 }
