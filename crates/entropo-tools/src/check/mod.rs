@@ -42,7 +42,7 @@
 //! Logs come from code that nobody has read. Reading one takes time linear in its length and memory within fixed limits,
 //! and never fails by panic. What a test prints is told from what the runner prints as far as the format allows; still, a
 //! program that is bent on it can forge a log, as it can forge any file that it could write. [`TestReport::complete`] says
-//! whether the runner came to its end.
+//! whether the runner came to its end; cargo and go tell that only of each program and package, so look at the exit too.
 
 mod attempt;
 mod cargo;

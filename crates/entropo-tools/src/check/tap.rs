@@ -26,7 +26,8 @@ struct Log {
 pub(super) fn parse(log: &str) -> Result<TestReport, ParseError> {
     // Details of a test stand right below its result, between `---` and `...`, indented further.
     let (mut state, mut yaml, mut below) = (Log::default(), None, None);
-    for (at, line) in log.lines().enumerate() {
+    let mut lines = log.lines().enumerate().peekable();
+    while let Some((at, line)) = lines.next() {
         let (indent, text) = indented(line.trim_end());
         let above: Option<usize> = below.take();
         match yaml {
@@ -34,13 +35,17 @@ pub(super) fn parse(log: &str) -> Result<TestReport, ParseError> {
             Some(_) => {}
             None if text == "---" && above.is_some_and(|above| above < indent) => yaml = Some(indent),
             None if indent % 4 == 0 => {
-                let point = state.line(indent / 4, text, at + 1)?;
+                let next = lines.peek().map_or((0, ""), |(_, next)| indented(next));
+                let plan_below = next.0 == indent + 4 && next.1.starts_with("1..");
+                let point = state.line(indent / 4, text, plan_below, at + 1)?;
                 below = point.then_some(indent);
             }
             None => {}
         }
     }
-    let complete = !state.bailed && state.planned == Some(state.points);
+    // A plan that comes first is fulfilled before the last line is whole, or its braces are closed.
+    let ended = log.ends_with('\n') && state.open.is_empty() && yaml.is_none();
+    let complete = ended && !state.bailed && state.planned == Some(state.points);
     for (test, status) in state.waiting.into_iter().flatten() {
         state.recorder.add(test, status)?;
     }
@@ -49,7 +54,7 @@ pub(super) fn parse(log: &str) -> Result<TestReport, ParseError> {
 
 impl Log {
     /// Takes a line, and tells whether it is a test's result.
-    fn line(&mut self, level: usize, text: &str, line: usize) -> Result<bool, ParseError> {
+    fn line(&mut self, level: usize, text: &str, plan_below: bool, line: usize) -> Result<bool, ParseError> {
         if text == "}" {
             self.open.pop();
         } else if text.starts_with("Bail out!") {
@@ -64,7 +69,8 @@ impl Log {
             if level > DEPTH {
                 return Err(ParseError::TooDeep { line, limit: DEPTH });
             }
-            let brace = name.strip_suffix(" {").map(str::to_owned);
+            // Without a plan below it, the brace is part of the name.
+            let brace = name.strip_suffix(" {").filter(|_| plan_below).map(str::to_owned);
             let opens = brace.is_some();
             name = brace.unwrap_or(name);
             self.points += usize::from(level == 0);

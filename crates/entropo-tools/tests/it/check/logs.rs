@@ -271,6 +271,12 @@ fn tap() {
 }
 
 #[test]
+fn a_brace_in_the_name_of_a_tap_test_is_kept() {
+    let report = LogFormat::Tap.parse("ok 1 - opens {\nok 2 - closes }\n1..2\n").unwrap();
+    assert_report(&report, true, &[("opens {", Passed), ("closes }", Passed)]);
+}
+
+#[test]
 fn tap_that_breaks_off_is_not_complete() {
     for (log, complete) in [
         ("1..2\nok 1 - a\nok 2\n", true),
@@ -300,6 +306,38 @@ fn an_empty_log_is_an_empty_report_that_is_not_complete() {
     for format in super::arbitrary::formats() {
         assert_report(&format.parse("").unwrap(), false, &[]);
         assert_report(&format.parse("sh: 1: not found\n").unwrap(), false, &[]);
+    }
+}
+
+/// cargo and go tell the end of each program or package, not of all; what cuts their logs short shows in the exit.
+#[test]
+fn a_log_cut_anywhere_is_the_same_or_not_complete() {
+    for (format, file) in [
+        (LogFormat::Pytest, "pytest.log"),
+        (LogFormat::Pytest, "pytest-verbose.log"),
+        (LogFormat::Pytest, "pytest-verbose-colour.log"),
+        (LogFormat::Unittest, "unittest.log"),
+        (LogFormat::Jest, "jest.log"),
+        (LogFormat::Jest, "jest.json"),
+        (LogFormat::Vitest, "vitest.log"),
+        (LogFormat::Mocha, "mocha.log"),
+        (LogFormat::Mocha, "mocha.json"),
+        (LogFormat::JUnit, "pytest.xml"),
+        (LogFormat::JUnit, "node.xml"),
+        (LogFormat::Tap, "node.tap"),
+        (LogFormat::Tap, "mocha.tap"),
+        (LogFormat::Tap, "vitest.tap"),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
+        let log = std::fs::read_to_string(path).unwrap();
+        let whole = format.parse(&log).unwrap();
+        for cut in (0..log.len()).step_by(7).filter_map(|end| log.get(..end)) {
+            if let Ok(report) = format.parse(cut)
+                && report.complete
+            {
+                assert_eq!(report, whole, "{file} up to byte {}", cut.len());
+            }
+        }
     }
 }
 
