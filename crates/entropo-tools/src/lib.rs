@@ -7,6 +7,8 @@
 //!   with all their children when the call ends, however it ends;
 //! - the four tools by which it acts: [`Editor`], [`Search`], [`Shell`] and [`Finish`].
 //!
+//! What the agent changed is judged by the project's own tests: [`check`] runs them, reads what they print and grades it.
+//!
 //! What the tools print is what a policy is trained on. It is therefore terse and the same each time: no absolute paths,
 //! no durations, no process numbers, everything sorted.
 //!
@@ -47,6 +49,7 @@
 //! Each tool is an [`entropo_agent::Tool`], so that any of them can be left out, configured or joined by others in a
 //! [`Toolbox`].
 
+pub mod check;
 pub mod editor;
 pub mod episode;
 mod files;
@@ -67,6 +70,7 @@ use std::sync::Arc;
 use entropo_agent::Toolbox;
 use entropo_agent::tool::ToolboxError;
 
+pub use check::{Checker, Grading, LogFormat, TestReport, Verdict};
 pub use editor::Editor;
 pub use episode::CodingEpisode;
 pub use finish::Finish;

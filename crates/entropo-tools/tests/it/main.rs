@@ -8,6 +8,7 @@
 )]
 
 mod apply_patch;
+mod check;
 mod editor;
 mod multi_edit;
 mod sandbox;

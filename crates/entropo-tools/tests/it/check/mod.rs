@@ -1,0 +1,6 @@
+//! Reading logs, and running tests on candidates.
+
+mod arbitrary;
+mod broken;
+mod logs;
+mod run;
