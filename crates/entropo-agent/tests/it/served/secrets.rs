@@ -45,7 +45,9 @@ fn echo(status: u16, kind: &str, text: &str) -> Vec<Act> {
 #[tokio::test]
 async fn no_key_is_shown() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let subscriber = tracing_subscriber::fmt();
+    let subscriber =
+        subscriber.with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(log.clone()).finish();
     // For the whole process: whether a place logs is remembered from whichever test comes by first.
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let mut shown = String::new();
