@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entropo_core::{ExitReason, ToolCall, ToolResult, ToolStatus};
+use entropo_core::{Condensation, ExitReason, Message, ToolCall, ToolResult, ToolStatus};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -96,10 +96,11 @@ impl Driver<'_> {
             Err(error) => return Ok(session.apply(Run::failure(&error))?),
         };
         self.tell(session.run(), Event::Replied { turn, message: &response.message, usage: &response.usage });
-        let message = response.message.clone();
         session.apply(session.run().reply(response))?;
+        let run = session.run();
+        let Some(said) = run.messages().iter().rev().find_map(Message::as_assistant) else { return Ok(()) };
         for hook in &self.means.hooks {
-            if let AfterModel::Stop(why) = hook.after_model(&moment(session.run()), &message).await {
+            if let AfterModel::Stop(why) = hook.after_model(&moment(run), said).await {
                 return Err(Halt::Stop(why));
             }
         }
@@ -129,7 +130,6 @@ impl Driver<'_> {
         let Some(condenser) = &self.means.condenser else { return Ok(false) };
         let model: &dyn ChatModel = self.means.model.as_ref();
         let context = Context::new(session.run(), model, self.toolbox.specs(), full, self.cancel);
-        let before = context.estimate(context.current());
         let made = condenser.condense(&context).await;
         let not = |why: &str| {
             tracing::warn!(rollout = %session.run().id(), why, "a context was not condensed");
@@ -145,10 +145,12 @@ impl Driver<'_> {
             Ok(fact) => fact,
             Err(error) => return not(&error.to_string()),
         };
+        // Both in the same unit: what a token is, is measured anew afterwards.
+        let condensation = Condensation { turn: session.run().turns(), replacements };
+        let shorter = context.estimate(&condensation.context(context.messages())) < context.estimate(context.current());
         session.apply(fact)?;
-        self.tell(session.run(), Event::Condensed { replacements: &replacements, usage: &usage });
-        let context = Context::new(session.run(), model, self.toolbox.specs(), full, self.cancel);
-        Ok(context.estimate(context.current()) < before)
+        self.tell(session.run(), Event::Condensed { replacements: &condensation.replacements, usage: &usage });
+        Ok(shorter)
     }
 
     /// Carries out the next call, or the next few that may be carried out together.
@@ -159,12 +161,15 @@ impl Driver<'_> {
         }
         let run = session.run();
         let answers = join_all(calls.iter().map(|call| self.call(run, call))).await;
-        for (call, answer) in calls.iter().zip(answers) {
-            let result = answer.map_err(Halt::Stop)?;
-            session.apply(Fact::Returned { result: result.clone() })?;
-            self.tell(session.run(), Event::CallReturned { call, result: &result });
+        let mut stop = None;
+        for (call, Answered { result, stops }) in calls.iter().zip(answers) {
+            if let Some(result) = result {
+                session.apply(Fact::Returned { result: result.clone() })?;
+                self.tell(session.run(), Event::CallReturned { call, result: &result });
+            }
+            stop = stop.or(stops);
         }
-        Ok(())
+        stop.map_or(Ok(()), |why| Err(Halt::Stop(why)))
     }
 
     fn next_calls(self, run: &Run) -> Vec<ToolCall> {
@@ -178,11 +183,11 @@ impl Driver<'_> {
         together
     }
 
-    /// The answer to `call`, or why the run stops.
-    async fn call(self, run: &Run, call: &ToolCall) -> Result<ToolResult, String> {
-        let rewritten = match self.permit(run, call).await? {
-            Permit::As(call) => call,
-            Permit::Not(why) => return Ok(call.answer(ToolStatus::Refused, why)),
+    async fn call(self, run: &Run, call: &ToolCall) -> Answered {
+        let rewritten = match self.permit(run, call).await {
+            Ok(Permit::As(call)) => call,
+            Ok(Permit::Not(why)) => return Answered::by(call.answer(ToolStatus::Refused, why)),
+            Err(why) => return Answered { result: None, stops: Some(why) },
         };
         let allowed = rewritten.as_ref().unwrap_or(call);
         self.tell(run, Event::CallStarted { call: allowed });
@@ -193,10 +198,15 @@ impl Driver<'_> {
             match hook.after_tool(&moment(run), allowed, &result).await {
                 AfterTool::Keep => {}
                 AfterTool::Replace(content) => result.content = content,
-                AfterTool::Stop(why) => return Err(why),
+                AfterTool::Stop(why) => {
+                    if result.status == ToolStatus::Finish {
+                        result.status = ToolStatus::Done; // what is stopped has not finished
+                    }
+                    return Answered { result: Some(result), stops: Some(why) };
+                }
             }
         }
-        Ok(result)
+        Answered::by(result)
     }
 
     /// Whether the hooks, and whoever they ask, let the call pass, and how.
@@ -242,6 +252,18 @@ impl Driver<'_> {
 
     fn tell(self, run: &Run, event: Event<'_>) {
         self.observer.event(run.id(), event);
+    }
+}
+
+/// What became of a call: an answer, if it was carried out or refused, and why the run stops now, if it does.
+struct Answered {
+    result: Option<ToolResult>,
+    stops: Option<String>,
+}
+
+impl Answered {
+    fn by(result: ToolResult) -> Self {
+        Self { result: Some(result), stops: None }
     }
 }
 

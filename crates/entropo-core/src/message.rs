@@ -68,6 +68,11 @@ impl Message {
         }
     }
 
+    /// What the model wrote, if this is it.
+    pub fn as_assistant(&self) -> Option<&AssistantMessage> {
+        if let Self::Assistant(message) = self { Some(message) } else { None }
+    }
+
     /// The message's text, tool calls left out.
     pub fn content(&self) -> &str {
         match self {

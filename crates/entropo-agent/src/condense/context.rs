@@ -38,6 +38,12 @@ impl<'a> Context<'a> {
         self.run.context()
     }
 
+    /// The tools that the model knows. A model that is asked about the conversation has to be told of them too: some servers
+    /// refuse calls of tools that they were not told of.
+    pub fn tools(&self) -> &'a [ToolSpec] {
+        self.tools
+    }
+
     /// How the context was condensed before, if it was.
     pub fn condensation(&self) -> Option<&'a Condensation> {
         self.run.condensation()

@@ -56,7 +56,7 @@ impl Summarise {
         let (trace, turn) = (TokenTrace::default(), 0);
         let request = ChatRequest {
             messages: &prompt,
-            tools: &[],
+            tools: context.tools(),
             trace: &trace,
             sampling: &self.sampling,
             turn,

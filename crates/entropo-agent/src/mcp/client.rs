@@ -24,6 +24,8 @@ struct Shared {
 
 struct State {
     connection: Connection,
+    /// How many connections there were before this one.
+    generation: usize,
     /// Whether a call found it dead; the connection itself may learn of it a little later.
     dead: bool,
     closed: bool,
@@ -57,7 +59,7 @@ impl McpClient {
     fn new(server: McpServer, connection: Connection) -> Self {
         Self(Arc::new(Shared {
             server,
-            state: Mutex::new(State { connection, dead: false, closed: false, deaths: 0 }),
+            state: Mutex::new(State { connection, generation: 0, dead: false, closed: false, deaths: 0 }),
         }))
     }
 
@@ -73,18 +75,24 @@ impl McpClient {
 
     /// Makes one call, which is cancelled at the server if this is dropped.
     pub(super) async fn call(&self, name: &str, arguments: JsonObject) -> Result<CallToolResult, Unanswered> {
-        let answer = self.ask(name, arguments).await;
+        let (peer, generation) = self.peer().await.map_err(|error| Unanswered::Refused(error.to_string()))?;
+        let answer = self.ask(&peer, name, arguments).await;
         let mut state = self.0.state.lock().await;
         match &answer {
             Ok(_) => state.deaths = 0,
-            Err(Unanswered::Died) => state.dead = true,
+            // Another call may have had it started again meanwhile.
+            Err(Unanswered::Died) if state.generation == generation => state.dead = true,
             Err(_) => {}
         }
         answer
     }
 
-    async fn ask(&self, name: &str, arguments: JsonObject) -> Result<CallToolResult, Unanswered> {
-        let peer = self.peer().await.map_err(|error| Unanswered::Refused(error.to_string()))?;
+    async fn ask(
+        &self,
+        peer: &Peer<RoleClient>,
+        name: &str,
+        arguments: JsonObject,
+    ) -> Result<CallToolResult, Unanswered> {
         let parameters = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(parameters));
         let sent = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
@@ -118,8 +126,8 @@ impl McpClient {
         self.0.server.call_timeout
     }
 
-    /// The way to the server, which is started again if it died.
-    pub(super) async fn peer(&self) -> Result<Peer<RoleClient>, McpError> {
+    /// The way to the server, which is started again if it died, and which connection that is.
+    pub(super) async fn peer(&self) -> Result<(Peer<RoleClient>, usize), McpError> {
         let Shared { server, state } = self.0.as_ref();
         let mut state = state.lock().await;
         if state.closed {
@@ -134,9 +142,10 @@ impl McpClient {
             let wait = Duration::from_millis(100) * 4_u32.pow(u32::try_from(state.deaths).unwrap_or(3) - 1);
             tokio::time::sleep(wait).await;
             state.connection = server.open().await?;
+            state.generation += 1;
             state.dead = false;
         }
-        Ok(state.connection.peer().clone())
+        Ok((state.connection.peer().clone(), state.generation))
     }
 }
 

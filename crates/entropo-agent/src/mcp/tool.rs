@@ -27,7 +27,7 @@ impl McpClient {
     /// # Errors
     /// [`McpError::List`], [`McpError::Timeout`], or those of connecting if the server has to be started again.
     pub async fn tools(&self) -> Result<Vec<Arc<dyn DynTool>>, McpError> {
-        let (server, peer) = (self.server(), self.peer().await?);
+        let (server, (peer, _)) = (self.server(), self.peer().await?);
         let listing = async {
             let (mut listed, mut cursor) = (Vec::new(), None);
             // A server could go on for ever.

@@ -131,11 +131,6 @@ impl Run {
         &self.limits
     }
 
-    /// Gives it other limits. A run that ended at a limit stays ended until somebody [says](Self::say) something.
-    pub fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
-
     /// The whole conversation, whatever of it was condensed.
     pub fn messages(&self) -> &[Message] {
         &self.messages
@@ -228,8 +223,8 @@ impl Run {
         results.into_iter().for_each(|result| self.tool_returned(result));
     }
 
-    /// Somebody says something: the model reads it next. A run that was done goes on; one that waits for tools is told
-    /// after them.
+    /// Somebody says something: the model reads it next. A run that was done goes on, unless one of its limits is reached
+    /// still; one that waits for tools gives them up.
     pub fn say(&mut self, content: impl Into<String>) {
         self.apply(Fact::Said { content: content.into() });
     }

@@ -19,12 +19,14 @@ use crate::support::{acting, call, say, scripted, toolbox};
 struct Reader {
     notes: Vec<usize>,
     context: usize,
+    /// Bytes of a token, as it tells them in its usage.
+    bytes_per_token: usize,
     read: Arc<Mutex<Vec<Vec<Message>>>>,
 }
 
 impl Reader {
     fn new(notes: Vec<usize>, context: usize) -> Self {
-        Self { notes, context, read: Arc::default() }
+        Self { notes, context, bytes_per_token: 1, read: Arc::default() }
     }
 }
 
@@ -57,7 +59,8 @@ impl ChatModel for Reader {
             Some(letters) => say("", &[("note", json!({"text": "x", "times": letters}))]),
             None => call("finish"),
         };
-        let usage = Usage { prompt_tokens: prompt.len(), completion_tokens: 1, ..Usage::default() };
+        let prompt_tokens = prompt.len() / self.bytes_per_token;
+        let usage = Usage { prompt_tokens, completion_tokens: 1, ..Usage::default() };
         let tokens = SampledTokens { prompt, completion: vec![7], logprobs: vec![-1.0] };
         Ok(ChatResponse { message, usage, tokens: Some(tokens), ..ChatResponse::default() })
     }
@@ -134,6 +137,10 @@ async fn a_full_context_is_condensed_and_asked_again() {
         roll(Reader::new(vec![600; 12], 4000), Some(Arc::new(DropObservations::above(1 << 20).keep(1)))).await;
     assert_eq!(trajectory.exit, ExitReason::Agent);
     check(&trajectory, &read, &told);
+    // Whatever a token of the model is: shorter is shorter.
+    let dense = Reader { bytes_per_token: 8, ..Reader::new(vec![300; 12], 3000) };
+    let (trajectory, ..) = roll(dense, Some(Arc::new(DropObservations::above(1 << 20).keep(1)))).await;
+    assert_eq!(trajectory.exit, ExitReason::Agent, "{:?}", trajectory.error);
     let hopeless = roll(Reader::new(vec![5000], 4000), Some(Arc::new(DropObservations::above(3000)))).await;
     assert_eq!(hopeless.0.exit, ExitReason::Context, "the last answer is never left out");
     assert!(hopeless.0.error.unwrap().contains("shorten the conversation"));
@@ -145,6 +152,7 @@ async fn a_summary_stands_in_for_what_happened() {
     let kept = Arc::clone(&asked);
     let writer = entropo_agent::ScriptedModel::from_fn("writer", move |request| {
         check_pairs(request.messages).unwrap();
+        assert!(!request.tools.is_empty(), "some servers refuse calls in a conversation without tools");
         kept.lock().unwrap().push(request.messages.to_vec());
         let message = AssistantMessage { content: " It noted. ".to_owned(), ..AssistantMessage::default() };
         let usage = Usage { prompt_tokens: 11, completion_tokens: 3, ..Usage::default() };

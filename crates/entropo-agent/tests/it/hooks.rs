@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use entropo_agent::hook::{AfterModel, AfterTool, Answer, BeforeModel, BeforeTool, Moment, Question};
-use entropo_agent::{Agent, Approver, Hook, ToolRules};
-use entropo_core::{AssistantMessage, ExitReason, ToolCall, ToolResult};
-use serde_json::json;
+use entropo_agent::{
+    Agent, Approver, CallError, CancellationToken, Concurrency, Conversation, DynTool, Hook, ToolOutput, ToolRules,
+    Toolbox,
+};
+use entropo_core::{AssistantMessage, ExitReason, Message, RolloutId, ToolCall, ToolResult, ToolSpec};
+use serde_json::{Value, json};
 
-use crate::support::{call, note, run, scripted, told};
+use crate::support::{call, note, run, say, scripted, told};
 
 /// Does what it holds, whatever it is asked about.
 #[derive(Default)]
@@ -94,6 +97,56 @@ async fn every_hook_can_stop_the_run_and_no_call_is_left_open() {
         assert_eq!((trajectory.exit, trajectory.error.as_deref()), (ExitReason::Stopped, Some("enough")));
         entropo_core::condensation::check_pairs(&trajectory.messages).unwrap();
         assert_eq!(trajectory.outcome.patch, "Stopped", "its place is closed, its changes are kept");
+    }
+}
+
+/// Stops the run when `look_a` was answered.
+struct StopsAfterLooking;
+
+#[async_trait]
+impl Hook for StopsAfterLooking {
+    async fn after_tool(&self, _: &Moment<'_>, call: &ToolCall, _: &ToolResult) -> AfterTool {
+        if call.name == "look_a" { AfterTool::Stop("enough".to_owned()) } else { AfterTool::Keep }
+    }
+}
+
+#[tokio::test]
+async fn what_was_carried_out_before_a_stop_is_answered_as_it_was() {
+    let hook = || Says { after_tool: Some(AfterTool::Stop("enough".into())), ..Says::default() };
+    let trajectory = run(&noting(hook())).await;
+    assert_eq!((told(&trajectory)[1].as_str(), trajectory.exit), ("tool: a", ExitReason::Stopped));
+    let finishing = run(&scripted(vec![call("finish")]).hook(Arc::new(hook()))).await;
+    assert_eq!((told(&finishing)[1].as_str(), finishing.exit), ("tool: Finished.", ExitReason::Stopped));
+
+    // Calls that were carried out together with the one after which the run stops.
+    let mut toolbox = Toolbox::new();
+    for name in ["look_a", "look_b"] {
+        let spec = ToolSpec { name: name.to_owned(), description: String::new(), parameters: json!({}) };
+        toolbox.push(Arc::new(Look(spec))).unwrap();
+    }
+    let both = say("", &[("look_a", json!({})), ("look_b", json!({}))]);
+    let agent = scripted(vec![both]).hook(Arc::new(StopsAfterLooking));
+    let episode = Box::new(Conversation::new(vec![Message::user("Look.")], toolbox));
+    let trajectory = agent.run(RolloutId::new("t", 0), 1, episode, &CancellationToken::new(), &()).await;
+    let answers: Vec<_> = trajectory.messages.iter().skip(2).map(Message::content).collect();
+    assert_eq!((answers, trajectory.exit), (vec!["look_a", "look_b"], ExitReason::Stopped));
+}
+
+/// Says its name, and may do so beside others.
+struct Look(ToolSpec);
+
+#[async_trait]
+impl DynTool for Look {
+    fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    fn concurrency(&self) -> Concurrency {
+        Concurrency::Shared
+    }
+
+    async fn call(&self, _: &Value, _: &CancellationToken) -> Result<ToolOutput, CallError> {
+        Ok(ToolOutput::text(&self.0.name))
     }
 }
 
