@@ -134,6 +134,8 @@ pub mod model;
 pub mod observe;
 pub mod rollout;
 pub mod run;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "mcp"))]
+mod secret;
 pub mod seed;
 pub mod select;
 pub mod session;

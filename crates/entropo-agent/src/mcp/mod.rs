@@ -35,6 +35,8 @@ use std::time::Duration;
 pub use client::McpClient;
 pub use server::McpServer;
 
+pub use crate::secret::Secret;
+
 /// Why a server cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -11,6 +11,7 @@ use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use tokio::io::AsyncReadExt;
 
 use super::McpError;
+use crate::secret::Secret;
 
 /// A running connection.
 pub(super) type Connection = RunningService<RoleClient, ()>;
@@ -30,7 +31,7 @@ pub struct McpServer {
 #[derive(Clone)]
 enum Place {
     Command { program: OsString, arguments: Vec<OsString>, environment: BTreeMap<OsString, OsString> },
-    Http { url: String, bearer: Option<String> },
+    Http { url: String, bearer: Option<Secret> },
 }
 
 impl McpServer {
@@ -72,7 +73,7 @@ impl McpServer {
 
     /// Sets the token that a server at an address is sent in the `Authorization` header. It is never shown.
     #[must_use]
-    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+    pub fn bearer(mut self, token: impl Into<Secret>) -> Self {
         if let Place::Http { bearer, .. } = &mut self.place {
             *bearer = Some(token.into());
         }
@@ -108,7 +109,7 @@ impl McpServer {
                 Place::Http { url, bearer } => {
                     let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
                     if let Some(token) = bearer {
-                        config = config.auth_header(token);
+                        config = config.auth_header(token.expose());
                     }
                     let transport = StreamableHttpClientTransport::from_config(config);
                     ().serve(transport).await.map_err(|error| self.no_server(&error))
@@ -167,7 +168,7 @@ impl McpServer {
     /// Without the token.
     pub(super) fn redact(&self, message: String) -> String {
         match &self.place {
-            Place::Http { bearer: Some(token), .. } if !token.is_empty() => message.replace(token, "[redacted]"),
+            Place::Http { bearer: Some(token), .. } => token.redact(message),
             _ => message,
         }
     }

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::files::MAX_FILE;
+use crate::files;
 use crate::history::History;
 use crate::paths::{self, Located};
 
@@ -210,19 +210,8 @@ fn needed<'a, T>(command: &str, name: &str, value: &'a Option<T>) -> Result<&'a 
 }
 
 fn read(place: &Located) -> Result<String, ToolError> {
-    let metadata = std::fs::metadata(&place.real).map_err(|error| failed(place, &error))?;
-    if !metadata.is_file() {
-        return Err(ToolError::new(format!("{} is not a file.", place.shown)));
-    }
-    if metadata.len() > MAX_FILE {
-        return Err(ToolError::new(format!(
-            "{} is too large: {} bytes of at most {MAX_FILE}.",
-            place.shown,
-            metadata.len()
-        )));
-    }
-    let content = std::fs::read(&place.real).map_err(|error| failed(place, &error))?;
-    String::from_utf8(content).map_err(|_| ToolError::new(format!("{} is not UTF-8 text.", place.shown)))
+    let stored = files::read(place).map_err(ToolError::new)?;
+    String::from_utf8(stored.bytes).map_err(|_| ToolError::new(format!("{} is not UTF-8 text.", place.shown)))
 }
 
 fn failed(place: &Located, error: &io::Error) -> ToolError {

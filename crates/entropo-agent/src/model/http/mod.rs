@@ -4,6 +4,7 @@
 //! A [`Connection`] says where the server is, with which key, how patiently and how often it is asked. It knows nothing of
 //! what is said; that is the wire formats' part, which are functions without input and output.
 
+mod api_key;
 mod body;
 mod client;
 mod connection;
@@ -11,16 +12,16 @@ mod context;
 mod rate;
 mod refusal;
 mod retry;
-mod secret;
 mod sse;
 mod transport;
 
+pub use crate::secret::Secret;
+pub use api_key::ApiKey;
 pub(crate) use client::{Call, Client};
 pub use connection::{BuildError, Connection};
 pub use rate::RateLimit;
 pub(crate) use refusal::{Refusal, WireError};
 pub use retry::Retry;
-pub use secret::{ApiKey, Secret};
 pub(crate) use sse::Event;
 #[cfg(test)]
 pub(crate) use sse::reply_of;

@@ -12,10 +12,10 @@ use super::body::{Body, causes, in_time};
 use super::connection::{BuildError, Connection, endpoint};
 use super::rate::Rate;
 use super::refusal::{Refusal, WireError, retry_after};
-use super::secret::Secret;
 use super::sse::Event;
 use crate::model::draft::Draft;
 use crate::model::{Delta, ModelError, Prices, Reply, ToolCalling};
+use crate::secret::Secret;
 
 /// Of a body that says why there is no reply, no more is read.
 const MAX_ERROR_BYTES: usize = 64 << 10;
