@@ -59,6 +59,8 @@ impl Shell {
             Status::Exited(code) => format!("[exit status {code}]"),
             Status::Signalled(signal) => format!("[killed by signal {signal}]"),
             Status::TimedOut => format!("[killed: timed out after {} s]", self.timeout.as_secs_f64()),
+            Status::Idle => "[killed: printed nothing for too long]".to_owned(),
+            Status::DiskFull => "[killed: the disk is almost full]".to_owned(),
             Status::Cancelled => "[killed: cancelled]".to_owned(),
         };
         end_line(&mut shown);

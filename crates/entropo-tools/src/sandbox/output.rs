@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How much of a command's output is kept, in bytes.
@@ -60,19 +61,19 @@ impl Output {
 
 /// Where long outputs go: `output-1.txt`, `output-2.txt` and so on, numbered so that a replay gives the same names.
 #[derive(Debug)]
-pub(super) struct SpillDirectory {
+pub struct SpillDirectory {
     path: PathBuf,
     made: AtomicU64,
 }
 
 impl SpillDirectory {
     /// An existing directory without such files.
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf) -> Self {
         Self { path, made: AtomicU64::new(0) }
     }
 
     /// The directory.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -92,12 +93,12 @@ impl SpillDirectory {
 }
 
 /// Takes a command's output piece by piece.
-pub(super) struct Capture<'a> {
+pub struct Capture {
     limit: OutputLimit,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
-    directory: &'a SpillDirectory,
+    directory: Option<Arc<SpillDirectory>>,
     spill: Option<SpillFile>,
 }
 
@@ -108,14 +109,14 @@ struct SpillFile {
     complete: bool,
 }
 
-impl<'a> Capture<'a> {
-    /// An empty capture that would spill into a new file of `directory`.
-    pub(super) fn new(limit: OutputLimit, directory: &'a SpillDirectory) -> Self {
+impl Capture {
+    /// An empty capture that would spill into a new file of `directory`, if there is one.
+    pub fn new(limit: OutputLimit, directory: Option<Arc<SpillDirectory>>) -> Self {
         Self { limit, head: Vec::new(), tail: VecDeque::new(), total: 0, directory, spill: None }
     }
 
     /// Takes the next piece.
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub fn push(&mut self, piece: &[u8]) {
         let kept = (self.limit.head + self.limit.tail) as u64;
         let overflows = self.total + piece.len() as u64 > kept;
         if overflows && self.total <= kept {
@@ -135,7 +136,7 @@ impl<'a> Capture<'a> {
 
     fn open_spill(&mut self) {
         if self.limit.spill > 0
-            && let Some(mut spill) = self.directory.create(self.limit.spill)
+            && let Some(mut spill) = self.directory.as_ref().and_then(|directory| directory.create(self.limit.spill))
         {
             spill.write(&self.head);
             spill.write(self.tail.make_contiguous());
@@ -144,7 +145,7 @@ impl<'a> Capture<'a> {
     }
 
     /// What was captured.
-    pub(super) fn finish(mut self) -> Output {
+    pub fn finish(mut self) -> Output {
         let kept = (self.head.len() + self.tail.len()) as u64;
         if self.total <= kept {
             self.head.extend(self.tail);
@@ -201,7 +202,7 @@ mod tests {
     fn capture(limit: OutputLimit, pieces: &[&[u8]]) -> (Output, Option<Vec<u8>>) {
         let directory = tempfile::tempdir().unwrap();
         let spills = SpillDirectory::new(directory.path().to_path_buf());
-        let mut capture = Capture::new(limit, &spills);
+        let mut capture = Capture::new(limit, Some(Arc::new(spills)));
         pieces.iter().for_each(|piece| capture.push(piece));
         let output = capture.finish();
         let file = output.full_output.as_ref().map(|spill| std::fs::read(&spill.path).unwrap());

@@ -1,0 +1,184 @@
+//! Commands in namespaces of their own.
+//!
+//! The program `bwrap` gives them a file system of the system's directories (read-only), the root and private directories
+//! for home and temporary files; a process table in which only they are, and that dies with its first process; and a
+//! network with nothing but themselves in it. It needs no rights where the kernel lets users make namespaces.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::host::{self, Host, Launch, Launcher, Programs, Scratch};
+use super::process::{Input, Process};
+use super::seccomp::{self, Sockets};
+use super::{
+    Command, DiskGuard, Promise, Promises, Sandbox, SandboxError, SandboxKind, SandboxOptions, SpillDirectory, system,
+};
+
+/// Where commands see the root, their home and their temporary directory, whatever these are called on this machine.
+const ROOT: &str = "/workspace";
+const HOME: &str = "/home/agent";
+const TEMPORARY: &str = "/tmp";
+
+/// Runs commands that see `/workspace`, the system's directories and nothing else of this machine.
+#[derive(Debug)]
+pub struct BubblewrapSandbox {
+    root: PathBuf,
+    /// `bwrap` and all its arguments but the command's own.
+    prefix: Vec<OsString>,
+    programs: Programs,
+    environment: Vec<(OsString, OsString)>,
+    host: Host,
+    guard: DiskGuard,
+    scratch: Scratch,
+    network: bool,
+}
+
+impl BubblewrapSandbox {
+    /// A sandbox whose commands start in `root`, with the default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`BubblewrapSandbox::with`].
+    pub fn new(root: impl AsRef<Path>) -> Result<Self, SandboxError> {
+        Self::with(root, SandboxOptions::new())
+    }
+
+    /// A sandbox whose commands start in `root`, which they see as `/workspace`. What the options make readable or writable
+    /// they see under its own path.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no `bwrap`, a limit cannot be enforced, or a directory cannot be used. Whether the kernel lets `bwrap`
+    /// make namespaces shows with the first command; [`detect`](super::detect()) tries it.
+    pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
+        let root = host::canonical_directory(root.as_ref())?;
+        let bwrap = which::which("bwrap").map_err(|error| SandboxError::Unavailable {
+            kind: SandboxKind::Bubblewrap,
+            reason: format!(
+                "the program `bwrap` was not found ({error}); most systems have it in a package `bubblewrap`"
+            ),
+        })?;
+        let scratch = Scratch::new()?;
+        let filters = write_filters(options.network, scratch.path())?;
+        let mut prefix = with_filters(&bwrap, filters.len());
+        prefix.extend(filters.into_iter().map(OsString::from));
+        prefix.extend(namespaces(options.network));
+        prefix.extend(mounts(&options, &root, &scratch));
+        let host = Host::new(SandboxKind::Bubblewrap, Launcher::start(|| Ok(()))?, options.limits)?;
+        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
+        let programs = Programs::new(options.search_path, &root)?;
+        let (environment, network) = (options.environment, options.network);
+        Ok(Self { root, prefix, programs, environment, host, guard, scratch, network })
+    }
+}
+
+#[async_trait]
+impl Sandbox for BubblewrapSandbox {
+    fn kind(&self) -> SandboxKind {
+        SandboxKind::Bubblewrap
+    }
+
+    fn root(&self) -> &Path {
+        Path::new(ROOT)
+    }
+
+    fn promises(&self) -> Promises {
+        let mut promises = self.host.promises();
+        promises.extend([
+            Promise::Environment,
+            Promise::Files,
+            Promise::Secrets,
+            Promise::Signals,
+            Promise::Survivors,
+            Promise::Orphans,
+        ]);
+        promises.extend((!self.network).then_some(Promise::Network));
+        promises
+    }
+
+    async fn spawn(&self, command: &Command, input: Input) -> Result<Process, SandboxError> {
+        let directory = host::directory(&self.root, &command.directory)?;
+        let mut arguments = self.prefix.clone();
+        arguments.extend(["--chdir".into(), Path::new(ROOT).join(&directory.shown).into(), "--".into()]);
+        let mut own = self.programs.arguments(&command.program, &directory.real)?;
+        if let Some(program) = own.first_mut()
+            && let Ok(below) = Path::new(program).strip_prefix(&self.root)
+        {
+            *program = Path::new(ROOT).join(below).into();
+        }
+        arguments.extend(own);
+        let mut environment = self.programs.environment(Path::new(HOME), Path::new(TEMPORARY));
+        environment.extend(self.environment.iter().chain(&command.environment).cloned());
+        self.host.spawn(Launch { arguments, directory: Path::new("/"), environment, input, monitored: true }).await
+    }
+
+    fn spills(&self) -> Option<Arc<SpillDirectory>> {
+        Some(Arc::clone(self.scratch.temporary()))
+    }
+
+    fn disk_guard(&self) -> Option<&DiskGuard> {
+        Some(&self.guard)
+    }
+}
+
+/// The filters of system calls as files that commands do not see.
+fn write_filters(network: bool, directory: &Path) -> Result<Vec<PathBuf>, SandboxError> {
+    let sockets = if network { Sockets::All } else { Sockets::Namespaced };
+    let filters = seccomp::filters(sockets)
+        .map_err(|reason| SandboxError::Unavailable { kind: SandboxKind::Bubblewrap, reason })?;
+    let write = |(index, filter)| {
+        let path = directory.join(format!("filter-{index}"));
+        std::fs::write(&path, seccomp::as_bytes(filter)).map_err(SandboxError::Scratch)?;
+        Ok(path)
+    };
+    filters.iter().enumerate().map(write).collect()
+}
+
+fn namespaces(network: bool) -> Vec<OsString> {
+    let mut arguments = vec!["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"];
+    arguments.extend(["--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"]);
+    arguments.extend(network.then_some("--share-net"));
+    arguments.into_iter().map(OsString::from).collect()
+}
+
+fn mounts(options: &SandboxOptions, root: &Path, scratch: &Scratch) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    for path in system::readable() {
+        match path.read_link() {
+            // `/bin` is a link into `/usr` on most systems; in `/etc` links lead anywhere.
+            Ok(target) if path.parent() == Some(Path::new("/")) => {
+                arguments.extend(["--symlink".into(), target.into(), path.into()]);
+            }
+            _ => arguments.extend(["--ro-bind-try".into(), path.clone().into(), path.into()]),
+        }
+    }
+    for fixed in ["--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--dir", "/var/tmp"] {
+        arguments.push(fixed.into());
+    }
+    for path in &options.readable {
+        arguments.extend(["--ro-bind".into(), path.into(), path.into()]);
+    }
+    let own = [(scratch.temporary().path(), TEMPORARY), (scratch.home(), HOME), (root, ROOT)];
+    let own = own.map(|(from, to)| (from, Path::new(to)));
+    for (from, to) in options.writable.iter().map(|path| (path.as_path(), path.as_path())).chain(own) {
+        arguments.extend(["--bind".into(), from.into(), to.into()]);
+    }
+    // Without this, commands could write to the memory that holds all these mounts.
+    arguments.extend(["--remount-ro".into(), "/".into()]);
+    arguments
+}
+
+/// `bwrap` as a shell starts it, which opens the files of filters for it: descriptors 3 and 4.
+fn with_filters(bwrap: &Path, filters: usize) -> Vec<OsString> {
+    let mut script = String::from("bwrap=$1; shift");
+    let mut options = String::new();
+    for descriptor in 3..3 + filters {
+        script.push_str(&format!("; exec {descriptor}<\"$1\"; shift"));
+        options.push_str(&format!(" --add-seccomp-fd {descriptor}"));
+    }
+    script.push_str(&format!("; exec \"$bwrap\"{options} \"$@\""));
+    vec!["/bin/sh".into(), "-c".into(), script.into(), "sh".into(), bwrap.into()]
+}

@@ -1,0 +1,94 @@
+//! Which sandboxes work on this machine.
+
+use std::fmt;
+
+use super::{LocalSandbox, Promises, Sandbox, SandboxError};
+
+/// The kinds of sandboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SandboxKind {
+    /// Plain processes.
+    Local,
+    /// Processes that Linux's Landlock and seccomp confine.
+    Landlock,
+    /// Processes in namespaces of their own, made by `bwrap`.
+    Bubblewrap,
+    /// A container of Docker or Podman.
+    Container,
+    /// A pod of a cluster.
+    Kubernetes,
+    /// One that this crate does not know.
+    Other,
+}
+
+impl fmt::Display for SandboxKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Landlock => "landlock",
+            Self::Bubblewrap => "bubblewrap",
+            Self::Container => "container",
+            Self::Kubernetes => "kubernetes",
+            Self::Other => "other",
+        })
+    }
+}
+
+/// Whether a kind of sandbox works here.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Detected {
+    /// The kind.
+    pub kind: SandboxKind,
+    /// What it holds back without limits, or why it does not work.
+    pub promises: Result<Promises, SandboxError>,
+}
+
+/// Tries each kind that needs nothing but this machine: a sandbox is made, and a command run in it. Takes some
+/// milliseconds for each.
+pub async fn detect() -> Vec<Detected> {
+    let mut detected = vec![Detected { kind: SandboxKind::Local, promises: tried(LocalSandbox::new).await }];
+    #[cfg(target_os = "linux")]
+    {
+        use super::{BubblewrapSandbox, LandlockSandbox};
+        detected.push(Detected { kind: SandboxKind::Landlock, promises: tried(LandlockSandbox::new).await });
+        detected.push(Detected { kind: SandboxKind::Bubblewrap, promises: tried(BubblewrapSandbox::new).await });
+    }
+    detected
+}
+
+async fn tried<S: Sandbox>(make: fn(std::path::PathBuf) -> Result<S, SandboxError>) -> Result<Promises, SandboxError> {
+    let root = tempfile::tempdir().map_err(SandboxError::Scratch)?;
+    let sandbox = make(root.path().to_path_buf())?;
+    let result =
+        sandbox.exec(super::Command::script("echo works"), &tokio_util::sync::CancellationToken::new()).await?;
+    if result.status.is_success() && result.output.head == "works\n" {
+        return Ok(sandbox.promises());
+    }
+    let reason =
+        format!("a trial command ended with {:?} and printed `{}`", result.status, result.output.head.trim_end());
+    Err(SandboxError::Unavailable { kind: sandbox.kind(), reason })
+}
+
+/// The kind among those detected that holds back all that is `needed`, and the most beyond it.
+///
+/// # Errors
+///
+/// Where none does: what each lacks, in words.
+pub fn strongest(detected: &[Detected], needed: &Promises) -> Result<SandboxKind, String> {
+    let works = detected.iter().filter_map(|one| Some((one.kind, one.promises.as_ref().ok()?)));
+    let fitting = works.filter(|(_, promises)| promises.is_superset(needed)).max_by_key(|(_, promises)| promises.len());
+    fitting.map(|(kind, _)| kind).ok_or_else(|| {
+        let lacks = |one: &Detected| match &one.promises {
+            Err(error) => error.to_string(),
+            Ok(promises) => {
+                let lacking: Vec<&str> = needed.difference(promises).map(|promise| promise.what()).collect();
+                format!("{} does not stop commands that {}", one.kind, lacking.join(", "))
+            }
+        };
+        let each: Vec<String> = detected.iter().map(lacks).collect();
+        format!("no sandbox here holds back what is asked: {}", each.join("; "))
+    })
+}

@@ -1,0 +1,44 @@
+//! Directories that only one sandbox's commands use.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::sandbox::SandboxError;
+use crate::sandbox::output::SpillDirectory;
+
+/// A home and a directory for temporary files, outside the root; removed when this is dropped.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Scratch {
+    home: PathBuf,
+    temporary: Arc<SpillDirectory>,
+    directory: TempDir,
+}
+
+impl Scratch {
+    pub(in crate::sandbox) fn new() -> Result<Self, SandboxError> {
+        let directory = tempfile::Builder::new().prefix("entropo-").tempdir().map_err(SandboxError::Scratch)?;
+        let path = directory.path().canonicalize().map_err(SandboxError::Scratch)?;
+        let (home, temporary) = (path.join("home"), path.join("tmp"));
+        for directory in [&home, &temporary] {
+            std::fs::create_dir(directory).map_err(SandboxError::Scratch)?;
+        }
+        Ok(Self { home, temporary: Arc::new(SpillDirectory::new(temporary)), directory })
+    }
+
+    /// What commands know as `HOME`.
+    pub(in crate::sandbox) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// What commands know as `TMPDIR`.
+    pub(in crate::sandbox) fn temporary(&self) -> &Arc<SpillDirectory> {
+        &self.temporary
+    }
+
+    /// Where both are; commands need not see it.
+    pub(in crate::sandbox) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}

@@ -1,0 +1,179 @@
+//! Commands that Linux itself confines, without any other program.
+//!
+//! Landlock takes files away, seccomp the network and the kernel's administration, and where the embedding process is
+//! root, most of root's powers go too. What remains shared is what can be seen: the list of processes and their command
+//! lines. No socket can be made, not even to oneself; tests that need one need [`BubblewrapSandbox`](super::BubblewrapSandbox).
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use caps::{CapSet, Capability, CapsHashSet};
+use landlock::{
+    ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
+    path_beneath_rules,
+};
+
+use super::host::{self, Host, Launch, Launcher, Programs, Scratch};
+use super::seccomp::{self, Sockets};
+use super::{
+    Command, DiskGuard, Input, Process, Promise, Promises, Sandbox, SandboxError, SandboxKind, SandboxOptions,
+    SpillDirectory, system,
+};
+
+/// What root keeps: what it needs to work on files, and to become someone lesser.
+const KEPT: [Capability; 7] = [
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_FOWNER,
+    Capability::CAP_FSETID,
+    Capability::CAP_KILL,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETUID,
+];
+
+/// Runs commands that can change only the root and the sandbox's own directories, read beyond these only the system's
+/// programs, libraries and settings, and make no sockets. Needs Linux 6.2; from 6.12 on, signals too stay inside.
+#[derive(Debug)]
+pub struct LandlockSandbox {
+    root: PathBuf,
+    programs: Programs,
+    environment: Vec<(OsString, OsString)>,
+    host: Host,
+    guard: DiskGuard,
+    scratch: Scratch,
+    signals: bool,
+    network: bool,
+}
+
+impl LandlockSandbox {
+    /// A sandbox whose commands start in `root`, with the default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`LandlockSandbox::with`].
+    pub fn new(root: impl AsRef<Path>) -> Result<Self, SandboxError> {
+        Self::with(root, SandboxOptions::new())
+    }
+
+    /// A sandbox whose commands start in `root`.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel is too old or Landlock is turned off, a limit cannot be enforced, or a directory cannot be used.
+    pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
+        let root = host::canonical_directory(root.as_ref())?;
+        let scratch = Scratch::new()?;
+        let programs = Programs::new(options.search_path, &root)?;
+        let own = [root.clone(), scratch.home().to_path_buf(), scratch.temporary().path().to_path_buf()];
+        let writable = options.writable.into_iter().chain(own).collect();
+        let sockets = if options.network { Sockets::All } else { Sockets::Pairs };
+        let signals = confines_signals();
+        let confinement = Confinement { readable: options.readable, writable, sockets, signals };
+        let launcher = Launcher::start(move || confinement.apply())?;
+        let host = Host::new(SandboxKind::Landlock, launcher, options.limits)?;
+        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
+        let (environment, network) = (options.environment, options.network);
+        Ok(Self { root, programs, environment, host, guard, scratch, signals, network })
+    }
+}
+
+#[async_trait]
+impl Sandbox for LandlockSandbox {
+    fn kind(&self) -> SandboxKind {
+        SandboxKind::Landlock
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn promises(&self) -> Promises {
+        let mut promises = self.host.promises();
+        promises.extend([Promise::Environment, Promise::Files, Promise::Secrets, Promise::Survivors]);
+        promises.extend(self.signals.then_some(Promise::Signals));
+        promises.extend((!self.network).then_some(Promise::Network));
+        promises
+    }
+
+    async fn spawn(&self, command: &Command, input: Input) -> Result<Process, SandboxError> {
+        let directory = host::directory(&self.root, &command.directory)?;
+        let arguments = self.programs.arguments(&command.program, &directory.real)?;
+        let mut environment = self.programs.environment(self.scratch.home(), self.scratch.temporary().path());
+        environment.extend(self.environment.iter().chain(&command.environment).cloned());
+        self.host.spawn(Launch { arguments, directory: &directory.real, environment, input, monitored: false }).await
+    }
+
+    fn spills(&self) -> Option<Arc<SpillDirectory>> {
+        Some(Arc::clone(self.scratch.temporary()))
+    }
+
+    fn disk_guard(&self) -> Option<&DiskGuard> {
+        Some(&self.guard)
+    }
+}
+
+/// What the thread that starts the commands does to itself.
+struct Confinement {
+    readable: Vec<PathBuf>,
+    writable: Vec<PathBuf>,
+    sockets: Sockets,
+    signals: bool,
+}
+
+impl Confinement {
+    fn apply(&self) -> Result<(), SandboxError> {
+        let unavailable = |reason: String| SandboxError::Unavailable { kind: SandboxKind::Landlock, reason };
+        drop_capabilities().map_err(|error| unavailable(format!("root's powers cannot be dropped: {error}")))?;
+        self.restrict_files().map_err(|error| {
+            unavailable(format!(
+                "the kernel must be Linux 6.2 or newer, with `landlock` in /sys/kernel/security/lsm: {error}"
+            ))
+        })?;
+        let filters = seccomp::filters(self.sockets).map_err(unavailable)?;
+        seccomp::apply(&filters).map_err(|error| unavailable(format!("the kernel refuses seccomp: {error}")))
+    }
+
+    fn restrict_files(&self) -> Result<(), RulesetError> {
+        let handled = AccessFs::from_all(ABI::V3);
+        let (read, write) = (AccessFs::from_read(ABI::V3), handled);
+        let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(handled)?;
+        if self.signals {
+            ruleset = ruleset.scope(Scope::Signal)?.scope(Scope::AbstractUnixSocket)?;
+        }
+        let status = ruleset
+            .create()?
+            .add_rules(path_beneath_rules(system::readable(), read))?
+            .add_rules(path_beneath_rules(["/proc"], read))?
+            .add_rules(path_beneath_rules(system::DEVICES, AccessFs::from_file(ABI::V3)))?
+            .add_rules(path_beneath_rules(&self.readable, read))?
+            .add_rules(path_beneath_rules(&self.writable, write))?
+            .restrict_self()?;
+        tracing::debug!(?status, "a thread confined itself");
+        Ok(())
+    }
+}
+
+/// Whether the kernel can keep signals inside.
+fn confines_signals() -> bool {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    ruleset.scope(Scope::Signal).and_then(Ruleset::create).is_ok()
+}
+
+/// Gives up what root may do beyond [`KEPT`], for this thread and all that it starts. Others have nothing to give up.
+fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
+    let kept: CapsHashSet = KEPT.into_iter().collect();
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
+        for capability in caps::read(None, CapSet::Bounding)?.difference(&kept) {
+            caps::drop(None, CapSet::Bounding, *capability)?;
+        }
+    }
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        let now = caps::read(None, set)?;
+        caps::set(None, set, &now.intersection(&kept).copied().collect())?;
+    }
+    Ok(())
+}
