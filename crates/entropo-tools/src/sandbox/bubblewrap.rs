@@ -22,6 +22,9 @@ const ROOT: &str = "/workspace";
 const HOME: &str = "/home/agent";
 const TEMPORARY: &str = "/tmp";
 
+/// Where whoever counts as root outside can change the kernel, also from a namespace.
+const KERNEL: [&str; 6] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi"];
+
 /// Runs commands that see `/workspace`, the system's directories and nothing else of this machine.
 #[derive(Debug)]
 pub struct BubblewrapSandbox {
@@ -67,7 +70,7 @@ impl BubblewrapSandbox {
         prefix.extend(filters.into_iter().map(OsString::from));
         prefix.extend(namespaces(options.network));
         prefix.extend(mounts(&options, &root, &scratch));
-        let host = Host::new(SandboxKind::Bubblewrap, Launcher::start(|| Ok(()))?, options.limits)?;
+        let host = Host::new(SandboxKind::Bubblewrap, Launcher::standing()?, options.limits)?;
         let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
         let programs = Programs::new(options.search_path, &root)?;
         let (environment, network) = (options.environment, options.network);
@@ -157,6 +160,9 @@ fn mounts(options: &SandboxOptions, root: &Path, scratch: &Scratch) -> Vec<OsStr
     }
     for fixed in ["--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--dir", "/var/tmp"] {
         arguments.push(fixed.into());
+    }
+    for path in KERNEL {
+        arguments.extend(["--ro-bind-try".into(), path.into(), path.into()]);
     }
     for path in &options.readable {
         arguments.extend(["--ro-bind".into(), path.into(), path.into()]);

@@ -1,8 +1,9 @@
 //! Which sandboxes work on this machine.
 
 use std::fmt;
+use std::path::Path;
 
-use super::{LocalSandbox, Promises, Sandbox, SandboxError};
+use super::{LocalSandbox, Promises, Sandbox, SandboxError, SandboxOptions};
 
 /// The kinds of sandboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -33,6 +34,25 @@ impl fmt::Display for SandboxKind {
             Self::Kubernetes => "kubernetes",
             Self::Other => "other",
         })
+    }
+}
+
+impl SandboxKind {
+    /// Opens a sandbox of this kind around `root`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be had here, or the options ask for what it cannot do. [`SandboxKind::Local`] confines nothing, so that
+    /// what else should be readable or writable is so anyway; the network is open whatever is asked.
+    pub async fn open(self, root: &Path, options: SandboxOptions) -> Result<Box<dyn Sandbox>, SandboxError> {
+        match self {
+            Self::Local => Ok(Box::new(LocalSandbox::with(root, options)?)),
+            #[cfg(target_os = "linux")]
+            Self::Landlock => Ok(Box::new(super::LandlockSandbox::with(root, options)?)),
+            #[cfg(target_os = "linux")]
+            Self::Bubblewrap => Ok(Box::new(super::BubblewrapSandbox::with(root, options)?)),
+            kind => Err(SandboxError::Unavailable { kind, reason: "it is not opened by its kind alone".to_owned() }),
+        }
     }
 }
 

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use caps::{CapSet, Capability, CapsHashSet};
 use landlock::{
-    ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
-    path_beneath_rules,
+    ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    RulesetError, Scope, path_beneath_rules,
 };
+
+use seccompiler::BpfProgram;
 
 use super::host::{self, Host, Launch, Launcher, Programs, Scratch};
 use super::seccomp::{self, Sockets};
@@ -70,8 +72,8 @@ impl LandlockSandbox {
         let writable = options.writable.into_iter().chain(own).collect();
         let sockets = if options.network { Sockets::All } else { Sockets::Pairs };
         let signals = confines_signals();
-        let confinement = Confinement { readable: options.readable, writable, sockets, signals };
-        let launcher = Launcher::start(move || confinement.apply())?;
+        let confinement = Confinement::new(&options.readable, writable, sockets, signals)?;
+        let launcher = Launcher::confined(Arc::new(move || confinement.apply()))?;
         let host = Host::new(SandboxKind::Landlock, launcher, options.limits)?;
         let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
         let (environment, network) = (options.environment, options.network);
@@ -114,45 +116,53 @@ impl Sandbox for LandlockSandbox {
     }
 }
 
-/// What the thread that starts the commands does to itself.
+/// What a thread that starts a command does to itself.
 struct Confinement {
-    readable: Vec<PathBuf>,
-    writable: Vec<PathBuf>,
-    sockets: Sockets,
-    signals: bool,
+    files: RulesetCreated,
+    filters: Vec<BpfProgram>,
 }
 
 impl Confinement {
-    fn apply(&self) -> Result<(), SandboxError> {
-        let unavailable = |reason: String| SandboxError::Unavailable { kind: SandboxKind::Landlock, reason };
-        drop_capabilities().map_err(|error| unavailable(format!("root's powers cannot be dropped: {error}")))?;
-        self.restrict_files().map_err(|error| {
-            unavailable(format!(
-                "the kernel must be Linux 6.2 or newer, with `landlock` in /sys/kernel/security/lsm: {error}"
-            ))
+    fn new(
+        readable: &[PathBuf],
+        writable: Vec<PathBuf>,
+        sockets: Sockets,
+        signals: bool,
+    ) -> Result<Self, SandboxError> {
+        let files = files(readable, writable, signals).map_err(|error| {
+            let needs = "the kernel must be Linux 6.2 or newer, with `landlock` in /sys/kernel/security/lsm";
+            unavailable(format!("{needs}: {error}"))
         })?;
-        let filters = seccomp::filters(self.sockets).map_err(unavailable)?;
-        seccomp::apply(&filters).map_err(|error| unavailable(format!("the kernel refuses seccomp: {error}")))
+        Ok(Self { files, filters: seccomp::filters(sockets).map_err(unavailable)? })
     }
 
-    fn restrict_files(&self) -> Result<(), RulesetError> {
-        let handled = AccessFs::from_all(ABI::V3);
-        let (read, write) = (AccessFs::from_read(ABI::V3), handled);
-        let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(handled)?;
-        if self.signals {
-            ruleset = ruleset.scope(Scope::Signal)?.scope(Scope::AbstractUnixSocket)?;
-        }
-        let status = ruleset
-            .create()?
-            .add_rules(path_beneath_rules(system::readable(), read))?
-            .add_rules(path_beneath_rules(["/proc"], read))?
-            .add_rules(path_beneath_rules(system::DEVICES, AccessFs::from_file(ABI::V3)))?
-            .add_rules(path_beneath_rules(&self.readable, read))?
-            .add_rules(path_beneath_rules(&self.writable, write))?
-            .restrict_self()?;
-        tracing::debug!(?status, "a thread confined itself");
-        Ok(())
+    fn apply(&self) -> Result<(), SandboxError> {
+        drop_capabilities().map_err(|error| unavailable(format!("root's powers cannot be dropped: {error}")))?;
+        let files = self.files.try_clone().map_err(SandboxError::Launcher)?;
+        files.restrict_self().map_err(|error| unavailable(error.to_string()))?;
+        seccomp::apply(&self.filters).map_err(|error| unavailable(format!("the kernel refuses seccomp: {error}")))
     }
+}
+
+fn unavailable(reason: String) -> SandboxError {
+    SandboxError::Unavailable { kind: SandboxKind::Landlock, reason }
+}
+
+/// What may be done with which files.
+fn files(readable: &[PathBuf], writable: Vec<PathBuf>, signals: bool) -> Result<RulesetCreated, RulesetError> {
+    let all = AccessFs::from_all(ABI::V3);
+    let read = AccessFs::from_read(ABI::V3);
+    let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(all)?;
+    if signals {
+        ruleset = ruleset.scope(Scope::Signal)?.scope(Scope::AbstractUnixSocket)?;
+    }
+    ruleset
+        .create()?
+        .add_rules(path_beneath_rules(system::readable(), read))?
+        .add_rules(path_beneath_rules(["/proc"], read))?
+        .add_rules(path_beneath_rules(system::DEVICES, AccessFs::from_file(ABI::V3)))?
+        .add_rules(path_beneath_rules(readable, read))?
+        .add_rules(path_beneath_rules(writable, all))
 }
 
 /// Whether the kernel can keep signals inside.

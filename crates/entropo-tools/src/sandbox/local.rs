@@ -10,7 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::host::{self, Host, Launch, Launcher, Programs, Scratch};
-use super::{Command, DiskGuard, Input, Limits, Process, Promises, Sandbox, SandboxError, SandboxKind, SpillDirectory};
+use super::{
+    Command, DiskGuard, Input, Process, Promises, Sandbox, SandboxError, SandboxKind, SandboxOptions, SpillDirectory,
+};
 
 /// Runs commands as processes of the current user, in a root directory and with an environment of their own.
 ///
@@ -33,22 +35,22 @@ impl LocalSandbox {
     ///
     /// Where `root` is no directory, no private directory can be made, or there is no `sh`.
     pub fn new(root: impl AsRef<Path>) -> Result<Self, SandboxError> {
-        Self::with_limits(root, Limits::default())
+        Self::with(root, SandboxOptions::new())
     }
 
-    /// A sandbox with these limits.
+    /// A sandbox with options of one's own. Commands can read and change what their user can and use the network, whatever
+    /// the options say of these.
     ///
     /// # Errors
     ///
     /// As [`LocalSandbox::new`], and where a limit cannot be enforced.
-    pub fn with_limits(root: impl AsRef<Path>, limits: Limits) -> Result<Self, SandboxError> {
+    pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
         let root = host::canonical_directory(root.as_ref())?;
         let scratch = Scratch::new()?;
-        let programs = Programs::new(None, &root)?;
-        let launcher = Launcher::start(|| Ok(()))?;
-        let host = Host::new(SandboxKind::Local, launcher, limits)?;
-        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], limits.free_disk);
-        Ok(Self { root, programs, environment: Vec::new(), host, guard, scratch })
+        let programs = Programs::new(options.search_path, &root)?;
+        let host = Host::new(SandboxKind::Local, Launcher::standing()?, options.limits)?;
+        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
+        Ok(Self { root, programs, environment: options.environment, host, guard, scratch })
     }
 
     /// Looks programs up in these directories, separated by colons, in place of the system's.
@@ -59,13 +61,6 @@ impl LocalSandbox {
     pub fn with_path(mut self, search_path: impl Into<OsString>) -> Result<Self, SandboxError> {
         self.programs = Programs::new(Some(search_path.into()), &self.root)?;
         Ok(self)
-    }
-
-    /// Sets a variable for all commands, also one of the four; a command's own win.
-    #[must_use]
-    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((key.into(), value.into()));
-        self
     }
 }
 

@@ -6,6 +6,7 @@
 //! family has a limit of its own, beyond four pebibytes. Elsewhere the process group must do.
 
 use std::collections::HashSet;
+use std::io;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,6 +38,13 @@ impl Family {
     /// A command for `sh` that makes it and what it starts a member.
     pub(super) fn as_script(&self) -> String {
         if cfg!(target_os = "linux") { format!("ulimit -m {}", self.mark) } else { ":".to_owned() }
+    }
+
+    /// Makes a process and what it will start a member.
+    pub(super) fn mark(&self, pid: u32) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        rlimit::prlimit(pid.cast_signed(), rlimit::Resource::RSS, Some((self.mark << 10, self.mark << 10)), None)?;
+        Ok(())
     }
 
     /// Counts the processes of this group too.

@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod family;
+mod inherited;
 mod launcher;
 mod programs;
 mod scratch;
@@ -59,6 +60,7 @@ impl Host {
         let needs_group = limits.memory.is_some() || limits.processes.is_some();
         let cgroup = needs_group.then(|| Cgroup::create(&limits)).transpose();
         let cgroup = cgroup.or_else(|reason| limits.without_groups(kind, &reason).map(|()| None))?;
+        inherited::close_in_children();
         let shell = Programs::new(None, Path::new("/"))?.shell;
         Ok(Self { launcher, limits, cgroup, shell })
     }
@@ -76,11 +78,14 @@ impl Host {
     /// Starts a program by way of a shell that sets its limits and becomes it.
     pub(super) async fn spawn(&self, launch: Launch<'_>) -> Result<Process, SandboxError> {
         let mut family = Family::new();
-        let gated = self.cgroup.is_some();
-        let mut script = format!("{} && {}", family.as_script(), self.limits.as_script());
+        let confined = matches!(self.launcher, Launcher::Confined(_));
+        let gated = self.cgroup.is_some() || confined;
+        let mut script = self.limits.as_script();
         if gated {
-            // It waits for a line until it has been put into its group. `read` takes not a byte more.
+            // It waits for a line until it has its mark and its group. `read` takes not a byte more.
             script.push_str(" && read -r _");
+        } else {
+            script = format!("{} && {script}", family.as_script());
         }
         script.push_str(" || exit 125; unset PWD OLDPWD SHLVL; exec \"$@\"");
         let piped = launch.input == Input::Piped;
@@ -111,8 +116,9 @@ impl Host {
             family.monitor = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         }
         let mut input = child.stdin.take();
-        if let (Some(cgroup), Some(pid), Some(gate)) = (&self.cgroup, child.id(), &mut input) {
-            cgroup.add(pid).map_err(SandboxError::Watch)?;
+        if let (true, Some(pid), Some(gate)) = (gated, child.id(), &mut input) {
+            family.mark(pid).map_err(SandboxError::Watch)?;
+            self.cgroup.iter().try_for_each(|group| group.add(pid)).map_err(SandboxError::Watch)?;
             gate.write_all(b"\n").await.map_err(SandboxError::Watch)?;
         }
         let input = input.filter(|_| piped).map(|input| Box::new(input) as _);

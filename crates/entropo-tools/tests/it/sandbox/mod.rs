@@ -1,0 +1,113 @@
+//! Every kind of sandbox, held to what it says of itself.
+//!
+//! A kind that does not work on this machine is skipped with a word why, unless `ENTROPO_REQUIRE_SANDBOXES` is set.
+
+mod conformance;
+mod disk;
+#[cfg(target_os = "linux")]
+mod escape;
+mod local;
+mod orphans;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use entropo_tools::sandbox::{SandboxKind, SandboxOptions};
+use entropo_tools::{Command, ExecResult, Sandbox, SandboxError};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// Makes one test for each kind of a function that takes the kind.
+macro_rules! for_each_kind {
+    ($($test:ident),* $(,)?) => { for_each_kind! { @kinds [$($test),*] } };
+    (@kinds $tests:tt) => {
+        for_each_kind! { @kind local Local $tests }
+        #[cfg(target_os = "linux")]
+        for_each_kind! { @kind landlock Landlock $tests }
+        #[cfg(target_os = "linux")]
+        for_each_kind! { @kind bubblewrap Bubblewrap $tests }
+    };
+    (@kind $module:ident $kind:ident [$($test:ident),*]) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test(entropo_tools::sandbox::SandboxKind::$kind).await;
+                }
+            )*
+        }
+    };
+}
+pub(super) use for_each_kind;
+
+/// A sandbox and its root on this machine.
+pub(super) struct Place {
+    pub(super) sandbox: Arc<dyn Sandbox>,
+    pub(super) root: PathBuf,
+    _directory: TempDir,
+}
+
+impl Place {
+    pub(super) async fn run(&self, script: &str) -> ExecResult {
+        self.exec(Command::script(script)).await
+    }
+
+    pub(super) async fn exec(&self, command: Command) -> ExecResult {
+        self.sandbox.exec(command, &CancellationToken::new()).await.unwrap()
+    }
+
+    /// What a script prints, without the last line's end.
+    pub(super) async fn say(&self, script: &str) -> String {
+        self.run(script).await.output.head.trim_end().to_owned()
+    }
+}
+
+/// A sandbox of this kind, or `None` after saying why there is none.
+pub(super) async fn open(kind: SandboxKind, options: SandboxOptions) -> Option<Place> {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    match kind.open(&root, options).await {
+        Ok(sandbox) => Some(Place { sandbox: Arc::from(sandbox), root, _directory: directory }),
+        Err(error) => {
+            skip(&error);
+            None
+        }
+    }
+}
+
+/// Says why a test is skipped, or fails where none may be.
+pub(super) fn skip(error: &SandboxError) {
+    assert!(std::env::var_os("ENTROPO_REQUIRE_SANDBOXES").is_none(), "no sandbox may be missing here: {error}");
+    eprintln!("skipped: {error}");
+}
+
+/// A number of seconds that no other `sleep` on this machine sleeps, to find it by.
+pub(super) fn marker() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("9{}.{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(super) fn runs(marker: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .any(|line| line.split(|byte| *byte == 0).any(|argument| argument == marker.as_bytes()))
+}
+
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain until {what}");
+}
+
+/// A directory outside every sandbox, and not in the system's own one for temporary files.
+pub(super) fn outside() -> TempDir {
+    tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
+}
