@@ -64,7 +64,7 @@ fn a_run_of_r2e_gym_is_written_as_it_was_read() {
         let written = R2eRun::of_trajectory(&trajectory).unwrap();
         for (old, new) in run.trajectory_steps.iter().zip(&written.value.trajectory_steps) {
             assert_eq!((&old.thought, &old.action), (&new.thought, &new.action));
-            assert_eq!((&old.observation, old.done || run.reward == Some(0.0)), (&new.observation, new.done));
+            assert_eq!((&old.observation, old.done), (&new.observation, new.done));
         }
         assert!(written.lost.is_subset(&[Loss::Usage].into()), "{:?}", written.lost);
     }
@@ -78,7 +78,10 @@ fn steps_of_swe_agent_become_messages() {
     assert_eq!(calls(&read), [("bash".into(), json!({"command": "cat stats.py"})), ("submit".into(), json!({}))]);
     assert!(matches!(&read.messages[3], Message::Tool(tool) if tool.call_id == "call_a" && tool.name == "bash"));
     assert_eq!((read.model.as_str(), read.exit, read.id), ("openai/tiny-coder", ExitReason::Agent, id()));
-    assert_eq!((read.usage.model_calls, read.usage.prompt_tokens, read.usage.cost_nano_usd), (2, 2100, Some(12_500_000)));
+    assert_eq!(
+        (read.usage.model_calls, read.usage.prompt_tokens, read.usage.cost_nano_usd),
+        (2, 2100, Some(12_500_000))
+    );
     assert!(read.outcome.patch.starts_with("diff") && read.outcome.reward.is_none());
 
     let old = swe_agent::read(&value("foreign/swe_agent_text.traj"), id()).unwrap().value;
@@ -130,16 +133,23 @@ fn errors_say_where() {
     assert!(unknown.to_string().starts_with("exit_reason is \"bored\"; expected is agent,"));
 
     let swe = |pointer, other| swe_agent::read(&with(&traj, pointer, other), id()).unwrap_err();
-    assert_eq!(swe("/history/3/tool_call_ids/0", Some(json!("x"))).to_string().split(',').next().unwrap(), "history[3] answers the call \"x\"");
+    assert_eq!(
+        swe("/history/3/tool_call_ids/0", Some(json!("x"))).to_string().split(',').next().unwrap(),
+        "history[3] answers the call \"x\""
+    );
     assert_eq!(swe("/history/2/is_demo", Some(json!(true))).reason(), "value");
     assert!(swe("/info/exit_status", Some(json!("left"))).to_string().starts_with("info.exit_status is \"left\""));
     assert_eq!(swe("/replay_config", Some(json!("{"))).reason(), "json");
-    assert!(swe("/info/model_stats/api_calls", Some(json!(-1))).to_string().contains("info.model_stats.api_calls is -1"));
+    assert!(
+        swe("/info/model_stats/api_calls", Some(json!(-1))).to_string().contains("info.model_stats.api_calls is -1")
+    );
     assert_eq!(swe("/history", None), RowError::Missing { at: "the row".into(), key: "history" });
 
     let mini = |pointer, other| mini_swe_agent::read(&with(&mini, pointer, other), id()).unwrap_err().to_string();
     assert!(mini("/messages/3/role", Some(json!("robot"))).starts_with("messages[3].role is \"robot\""));
-    assert!(mini("/messages/2/tool_calls/1/function/arguments", Some(json!("{"))).starts_with("messages[2].tool_calls[1]"));
+    assert!(
+        mini("/messages/2/tool_calls/1/function/arguments", Some(json!("{"))).starts_with("messages[2].tool_calls[1]")
+    );
     assert!(mini("/trajectory_format", Some(json!("mini-swe-agent-9"))).contains("mini-swe-agent-9"));
 }
 

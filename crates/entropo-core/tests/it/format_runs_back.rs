@@ -18,8 +18,19 @@ fn text() -> impl Strategy<Value = String> {
 fn exit() -> impl Strategy<Value = ExitReason> {
     use ExitReason::*;
     prop::sample::select(vec![
-        Agent, StepLimit, TokenLimit, Context, TimeLimit, CostLimit, FormatErrors, Stuck, Stopped, ModelError,
-        EnvironmentError, Panic, Cancelled,
+        Agent,
+        StepLimit,
+        TokenLimit,
+        Context,
+        TimeLimit,
+        CostLimit,
+        FormatErrors,
+        Stuck,
+        Stopped,
+        ModelError,
+        EnvironmentError,
+        Panic,
+        Cancelled,
     ])
 }
 
@@ -137,7 +148,9 @@ fn as_r2e(mut trajectory: Trajectory, lost: &BTreeSet<Loss>) -> Trajectory {
                     count += 1;
                     let arguments = call.arguments.as_object_mut().unwrap().values_mut();
                     if lost.contains(&Loss::ArgumentTypes) {
-                        arguments.filter(|value| !value.is_string()).for_each(|value| *value = json!(value.to_string()));
+                        arguments
+                            .filter(|value| !value.is_string())
+                            .for_each(|value| *value = json!(value.to_string()));
                     }
                 }
             }
@@ -264,8 +277,19 @@ fn what_was_put_together_wrongly_is_not_written() {
 fn every_end_has_a_word_of_its_own_in_every_format() -> Result<(), RowError> {
     use ExitReason::*;
     for exit in [
-        Agent, StepLimit, TokenLimit, Context, TimeLimit, CostLimit, FormatErrors, Stuck, Stopped, ModelError,
-        EnvironmentError, Panic, Cancelled,
+        Agent,
+        StepLimit,
+        TokenLimit,
+        Context,
+        TimeLimit,
+        CostLimit,
+        FormatErrors,
+        Stuck,
+        Stopped,
+        ModelError,
+        EnvironmentError,
+        Panic,
+        Cancelled,
     ] {
         let mut rollout = rollout(vec![Message::user("p")]);
         (rollout.exit, rollout.outcome.patch) = (exit, "diff".to_owned());

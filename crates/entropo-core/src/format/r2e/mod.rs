@@ -20,7 +20,7 @@ mod read;
 mod write;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::RowError;
 use super::carried::Exits;
@@ -81,7 +81,7 @@ pub struct R2eRun {
     pub verifier_prob: Option<f64>,
     /// How many reproduction tests passed, by generated test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reproduction_test_scores: Option<Vec<f64>>,
+    pub reproduction_test_scores: Option<Vec<Number>>,
     /// The messages that the model read and wrote, where EntroPO's variant has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<Value>>,

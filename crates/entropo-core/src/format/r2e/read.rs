@@ -1,6 +1,6 @@
 //! From a run of R2E-Gym to a trajectory.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{EXITS, R2eRun, action};
 use crate::format::RowError;
@@ -40,7 +40,8 @@ impl R2eRun {
         let mut trajectory = Trajectory::empty(RolloutId::new(self.task(), rollout), model, 0, exit);
         trajectory.outcome.patch.clone_from(&self.output_patch);
         trajectory.outcome.reward = self.reward;
-        let reproduced = self.reproduction_test_scores.as_ref().map(|scores| scores.iter().sum());
+        let reproduced = self.reproduction_test_scores.as_ref();
+        let reproduced = reproduced.map(|scores| scores.iter().filter_map(Number::as_f64).sum());
         let scores = [("verifier", self.verifier_prob), ("reproduction", reproduced)];
         let scores = scores.into_iter().filter_map(|(name, score)| Some((name.to_owned(), score?)));
         trajectory.outcome.scores = scores.collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{EXITS, R2eRun, R2eStep, action};
 use crate::format::carried::{self, Carried};
@@ -30,7 +30,7 @@ impl R2eRun {
             problem_statement: problem.to_owned(),
             exit_reason: carried::word(EXITS, trajectory.exit).to_owned(),
             output_patch: trajectory.outcome.patch.clone(),
-            reward: trajectory.outcome.reward,
+            reward: trajectory.outcome.reward.filter(|reward| reward.is_finite()),
             ..Self::default()
         };
         let named = [("system_prompt", system), ("llm_name", Some(trajectory.model.as_str()))];
@@ -38,8 +38,9 @@ impl R2eRun {
         run.ds = Some([("instance_id".to_owned(), Value::from(trajectory.id.task.as_str()))].into_iter().collect());
         for (name, score) in &trajectory.outcome.scores {
             match name.as_str() {
+                _ if !score.is_finite() => drop(lost.insert(Loss::Scores)),
                 "verifier" => run.verifier_prob = Some(*score),
-                "reproduction" => run.reproduction_test_scores = Some(vec![*score]),
+                "reproduction" => run.reproduction_test_scores = whole(*score).map(|score| vec![score]),
                 _ => drop(lost.insert(Loss::Scores)),
             }
         }
@@ -55,8 +56,17 @@ impl R2eRun {
         if trajectory.error.is_some() {
             lost.insert(Loss::ErrorText);
         }
+        if run.reward != trajectory.outcome.reward {
+            lost.insert(Loss::Reward);
+        }
         Ok(Carried { value: run, lost })
     }
+}
+
+/// A count as R2E-Gym writes it, without a fraction where there is none.
+fn whole(score: f64) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if score.fract() == 0.0 && score.abs() < EXACT { Some((score as i64).into()) } else { Number::from_f64(score) }
 }
 
 /// The system message, the problem and what follows.
