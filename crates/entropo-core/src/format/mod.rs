@@ -1,5 +1,6 @@
 //! Rows of training data in the formats that people have: OpenAI messages, ShareGPT and Alpaca as LLaMA-Factory reads
-//! them, TRL's columns, recorded tokens and stored trajectories.
+//! them, TRL's columns, recorded tokens and stored trajectories. Beside them, the rollouts of other agents ([`r2e`],
+//! [`swe_agent`], [`mini_swe_agent`]) and the files of [SWE-bench](swe_bench).
 //!
 //! [`parse`] turns one JSON row into a [`Row`] and [`export`] turns it back. Both are pure functions; [`Lines`] streams
 //! the rows of a file, JSON Lines or one JSON list, without holding it. Nothing here tokenises: a side is messages for a
@@ -8,7 +9,7 @@
 //! What is learned is decided here and is data from then on: assistant messages that a row does not exclude, and of
 //! pairs and prompts only what comes after the prompt. A row that is not understood completely is refused with the place
 //! and the reason, never repaired: a lost message or label would be learned from in silence. `docs/training-data.md` has
-//! every format with examples.
+//! every format with examples, and `docs/formats.md` what each of them carries.
 //!
 //! ```
 //! use entropo_core::format::{Format, Lines, Record, export, parse};

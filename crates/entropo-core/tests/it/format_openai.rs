@@ -35,7 +35,7 @@ fn assistant(content: &str) -> Value {
 fn calling(ids: &[Option<&str>]) -> Value {
     let calls = ids.iter().map(|id| {
         let mut call = json!({"type": "function", "function": {"name": "bash", "arguments": {"command": "ls"}}});
-        id.into_iter().for_each(|id| call["id"] = json!(id));
+        id.iter().for_each(|id| call["id"] = json!(id));
         call
     });
     json!({"role": "assistant", "content": "", "tool_calls": calls.collect::<Vec<_>>()})

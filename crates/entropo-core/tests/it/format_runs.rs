@@ -155,8 +155,12 @@ fn errors_say_where() {
 
 #[test]
 fn a_run_without_an_end_was_interrupted() {
-    let file = with(&value("foreign/swe_agent.traj"), "/info/exit_status", Some(Value::Null));
-    assert_eq!(swe_agent::read(&file, id()).unwrap().value.exit, ExitReason::Cancelled);
+    let file = value("foreign/swe_agent.traj");
+    for file in [with(&file, "/info/exit_status", Some(Value::Null)), with(&file, "/info", None)] {
+        assert_eq!(swe_agent::read(&file, id()).unwrap().value.exit, ExitReason::Cancelled);
+    }
+    let file = with(&value("foreign/mini_2.traj.json"), "/info/exit_status", Some(json!("")));
+    assert_eq!(mini_swe_agent::read(&file, id()).unwrap().value.exit, ExitReason::Cancelled);
 }
 
 #[test]

@@ -57,6 +57,17 @@ fn a_task_keeps_for_its_environment_what_the_model_must_not_see() {
 }
 
 #[test]
+fn the_row_in_the_documentation_is_one() {
+    let page = include_str!("../../../../docs/formats.md");
+    let blocks = page.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let read: Vec<Instance> = blocks
+        .flat_map(|block| Items::new(block.as_bytes(), Instance::read).collect::<Vec<_>>())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert!(matches!(&read[..], [Instance::Local(local)] if local.id == "median"), "{read:?}");
+}
+
+#[test]
 fn broken_instances_are_refused_with_their_field() {
     let rows = rows("foreign/instances.jsonl");
     let error = |row: usize, pointer, other| Instance::read(&with(&rows[row], pointer, other)).unwrap_err().to_string();

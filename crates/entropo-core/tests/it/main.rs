@@ -4,6 +4,7 @@
 
 mod fixture;
 mod format_export;
+mod format_exported;
 mod format_foreign_hostile;
 mod format_hostile;
 mod format_lines;

@@ -28,8 +28,9 @@ pub fn read(file: &Value, id: RolloutId) -> Result<Carried<Trajectory>, RowError
         let at = at.index(index);
         entry(&mut conversation, object(item, at)?, at)?;
     }
-    let at = Place::ROW.key("info");
-    let info = object(need(fields, "info", Place::ROW)?, at)?;
+    let (at, none) = (Place::ROW.key("info"), Map::new());
+    // a demonstration has its history only
+    let info = get(fields, "info").map_or(Ok(&none), |info| object(info, at))?;
     let mut trajectory = Trajectory::empty(id, "", 0, status(info, at)?);
     trajectory.outcome.patch = optional_text(info, "submission", at)?.to_owned();
     if let Some(config) = get(fields, "replay_config") {
