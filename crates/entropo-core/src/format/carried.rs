@@ -1,7 +1,7 @@
 //! What the formats of other agents' rollouts share: messages in the shape of the OpenAI API, and an account of what was
 //! left behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -41,8 +41,10 @@ pub(super) fn word(exits: &Exits, exit: ExitReason) -> &'static str {
 pub(super) struct Conversation {
     pub(super) messages: Vec<Message>,
     pub(super) lost: BTreeSet<Loss>,
-    /// Ids and names of all calls so far.
-    calls: Vec<(String, String)>,
+    /// Names of the calls so far by their ids; of two calls with one id, that of the later.
+    names: HashMap<String, String>,
+    calls: usize,
+    last_call: Option<String>,
 }
 
 impl Conversation {
@@ -74,8 +76,10 @@ impl Conversation {
     /// Adds what the model wrote. A call without an id is given one.
     pub(super) fn say(&mut self, content: String, calls: Vec<(Option<String>, (String, Value))>) {
         let calls = calls.into_iter().map(|(id, (name, arguments))| {
-            let id = id.unwrap_or_else(|| call_id(self.calls.len()));
-            self.calls.push((id.clone(), name.clone()));
+            let id = id.unwrap_or_else(|| call_id(self.calls));
+            self.calls += 1;
+            self.names.insert(id.clone(), name.clone());
+            self.last_call = Some(id.clone());
             ToolCall { id, name, arguments }
         });
         let tool_calls = calls.collect();
@@ -90,8 +94,7 @@ impl Conversation {
         content: String,
         at: Place<'_>,
     ) -> Result<(), RowError> {
-        let called = self.calls.iter().rev().find(|(call, _)| call == id);
-        let Some((_, called)) = called else {
+        let Some(called) = self.names.get(id) else {
             return Err(RowError::UnknownCall { at: at.to_string(), id: super::error::shown(&Value::from(id)) });
         };
         let name = name.unwrap_or(called).to_owned();
@@ -101,12 +104,12 @@ impl Conversation {
 
     /// The id of the last call.
     pub(super) fn last_call(&self) -> Option<String> {
-        self.calls.last().map(|(id, _)| id.clone())
+        self.last_call.clone()
     }
 
     /// How many calls there were.
     pub(super) fn calls(&self) -> usize {
-        self.calls.len()
+        self.calls
     }
 }
 
@@ -154,13 +157,15 @@ pub(super) fn openai(message: &Message) -> Value {
     Value::Object(fields)
 }
 
-/// Refuses what none of the formats can tell: arguments that are no object, and answers to no call.
+/// Refuses what none of the formats can tell: arguments that are no object, answers to no call, and two calls of one turn
+/// with one id. Calls of several turns may have one: some servers count anew in every answer.
 pub(super) fn check(trajectory: &Trajectory) -> Result<(), ExportError> {
-    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    let mut ids: HashSet<&str> = HashSet::new();
     for (index, message) in trajectory.messages.iter().enumerate() {
         let malformed = |reason| Err(ExportError::Malformed { at: format!("messages[{index}]"), reason });
         match message {
             Message::Assistant(said) => {
+                let mut here = HashSet::new();
                 for call in &said.tool_calls {
                     if !call.arguments.is_object() {
                         return malformed("the arguments of a call are no object");
@@ -168,9 +173,10 @@ pub(super) fn check(trajectory: &Trajectory) -> Result<(), ExportError> {
                     if call.name.is_empty() {
                         return malformed("a call has no name");
                     }
-                    if !ids.insert(&call.id) {
-                        return malformed("a call has the id of an earlier one");
+                    if !here.insert(call.id.as_str()) {
+                        return malformed("a call has the id of another in its turn");
                     }
+                    ids.insert(&call.id);
                 }
             }
             Message::Tool(tool) if !ids.contains(tool.call_id.as_str()) => {
@@ -197,11 +203,14 @@ pub(super) fn losses(trajectory: &Trajectory) -> BTreeSet<Loss> {
 
 /// Whether a result has another name than its call.
 fn misnames(trajectory: &Trajectory) -> bool {
-    let said = trajectory.messages.iter().filter_map(Message::as_assistant);
-    let calls: std::collections::BTreeMap<&str, &str> =
-        said.flat_map(|said| &said.tool_calls).map(|call| (call.id.as_str(), call.name.as_str())).collect();
-    trajectory.messages.iter().any(|message| {
-        matches!(message, Message::Tool(tool) if calls.get(tool.call_id.as_str()) != Some(&tool.name.as_str()))
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    trajectory.messages.iter().any(|message| match message {
+        Message::Assistant(said) => {
+            names.extend(said.tool_calls.iter().map(|call| (call.id.as_str(), call.name.as_str())));
+            false
+        }
+        Message::Tool(tool) => names.get(tool.call_id.as_str()) != Some(&tool.name.as_str()),
+        Message::System { .. } | Message::User { .. } => false,
     })
 }
 

@@ -124,6 +124,12 @@ fn what_a_format_cannot_carry_is_refused_by_name() {
         rejected: Side::Dialogue(dialogue(&[user("a"), assistant("x")], 0)),
     });
     assert_eq!(lost(export::llama_factory(&pair)), Loss::SeveralTurns);
+    assert!(export::sharegpt(&pair).is_ok());
+    let mut later = dialogue(&several, 0);
+    later.learned[3] = false;
+    let rejected = Side::Dialogue(dialogue(&[user("a"), assistant("x")], 0));
+    let gap = row(Record::Preference { chosen: Side::Dialogue(later), rejected });
+    assert_eq!(lost(export::sharegpt(&gap)), Loss::Mask);
 
     let tool = |name: &str| json!({"role": "tool", "content": "t", "tool_call_id": "c", "name": name});
     let mut spoken = called(None, 1);

@@ -154,6 +154,31 @@ fn errors_say_where() {
 }
 
 #[test]
+fn a_failure_of_version_1_leaves_words_where_a_patch_would_be() {
+    let file = with(&value("foreign/mini_1.traj.json"), "/info/exit_status", Some(json!("DockerError")));
+    let file = with(&file, "/info/submission", Some(json!("no daemon")));
+    let read = mini_swe_agent::read(&file, id()).unwrap().value;
+    assert_eq!((read.exit, read.error.as_deref()), (ExitReason::Panic, Some("no daemon")));
+    assert_eq!(read.outcome.patch, "");
+    assert_eq!(read.messages.len(), 6, "the last message is an answer now");
+}
+
+#[test]
+fn a_closing_message_is_known_by_its_role_too() {
+    let file = with(&value("foreign/mini_2.traj.json"), "/messages/5/extra", None);
+    assert_eq!(mini_swe_agent::read(&file, id()).unwrap().value.messages.len(), 5);
+}
+
+#[test]
+fn turns_may_count_their_calls_anew() {
+    let file = value("foreign/swe_agent.traj").to_string().replace("call_b", "call_a");
+    let read = swe_agent::read(&serde_json::from_str(&file).unwrap(), id()).unwrap().value;
+    assert!(matches!(&read.messages[5], Message::Tool(tool) if tool.name == "submit"));
+    let again = swe_agent::read(&swe_agent::write(&read).unwrap().value, id()).unwrap().value;
+    assert_eq!(again, read);
+}
+
+#[test]
 fn a_run_without_an_end_was_interrupted() {
     let file = value("foreign/swe_agent.traj");
     for file in [with(&file, "/info/exit_status", Some(Value::Null)), with(&file, "/info", None)] {

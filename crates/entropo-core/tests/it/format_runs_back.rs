@@ -258,7 +258,7 @@ fn what_was_put_together_wrongly_is_not_written() {
     let orphan = Message::Tool(ToolMessage { call_id: "x".into(), name: "bash".into(), content: String::new() });
     for messages in [
         vec![Message::user("p"), said(&[("a", json!("ls"))])],
-        vec![Message::user("p"), said(&[("a", json!({}))]), said(&[("a", json!({}))])],
+        vec![Message::user("p"), said(&[("a", json!({})), ("a", json!({}))])],
         vec![Message::user("p"), orphan],
     ] {
         let rollout = rollout(messages);

@@ -1,12 +1,12 @@
 //! mini-swe-agent's `.traj.json` files, one JSON object a file: `mini-swe-agent-1` of its versions 1, which knows text only,
 //! and `mini-swe-agent-1.1` of its versions 2, whose messages are those of the model's API.
 //!
-//! | In the file | In a [`Trajectory`] |
+//! | In the file | In a [`Trajectory`](crate::Trajectory) |
 //! |---|---|
 //! | `messages` up to the closing one | the conversation |
-//! | `info.exit_status` | [`exit`](Trajectory::exit); only `Submitted` is finished |
+//! | `info.exit_status` | [`exit`](crate::Trajectory::exit); only `Submitted` is finished |
 //! | `info.submission` | the patch |
-//! | `info.exception_str` | the error |
+//! | `info.exception_str`, or what a failed run of versions 1 has as its submission | the error |
 //! | `info.model_stats`, and `usage` of the responses that are kept | the usage |
 //! | `info.config.model.model_name` | the model |
 //!
@@ -22,13 +22,11 @@ pub use self::read::read;
 pub use self::write::write;
 use super::carried::Exits;
 use crate::ExitReason;
-#[allow(unused_imports, reason = "the page's links")]
-use crate::Trajectory;
 
-/// The version that is written.
+/// What its versions 2 write, and what is written here.
 const FORMAT: &str = "mini-swe-agent-1.1";
-/// The versions that are read.
-const FORMATS: [&str; 2] = ["mini-swe-agent-1", FORMAT];
+/// What its versions 1 wrote.
+const FIRST_FORMAT: &str = "mini-swe-agent-1";
 
 /// mini-swe-agent's words, and after them ours for what it has no word for; it takes any, for an exception is named after
 /// its type.

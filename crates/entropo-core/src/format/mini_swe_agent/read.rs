@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{EXITS, FORMATS};
+use super::{EXITS, FIRST_FORMAT, FORMAT};
 use crate::format::RowError;
 use crate::format::carried::{Carried, Conversation, exit, nano_dollars};
 use crate::format::error::shown;
@@ -28,7 +28,8 @@ pub fn read(file: &Value, id: RolloutId) -> Result<Carried<Trajectory>, RowError
         return Ok(Carried { value: trajectory, lost: conversation.lost });
     }
     let fields = object(file, Place::ROW)?;
-    if let Some(format) = get(fields, "trajectory_format").filter(|format| !FORMATS.iter().any(|one| format == one)) {
+    if let Some(format) = get(fields, "trajectory_format").filter(|format| *format != FORMAT && *format != FIRST_FORMAT)
+    {
         return Err(RowError::FormatVersion { found: shown(format), expected: "mini-swe-agent-1 and 1.1" });
     }
     let at = Place::ROW.key("info");
@@ -45,7 +46,13 @@ pub fn read(file: &Value, id: RolloutId) -> Result<Carried<Trajectory>, RowError
     let mut trajectory = Trajectory::empty(id, model.unwrap_or_default(), 0, status(info, at)?);
     trajectory.error =
         get(info, "exception_str").map(|words| text(words, at.key("exception_str"))).transpose()?.map(str::to_owned);
-    trajectory.outcome.patch = patch.to_owned();
+    // versions 1 put the words of an exception where a patch would be
+    let is_first = get(fields, "trajectory_format").is_some_and(|format| format == FIRST_FORMAT);
+    if is_first && trajectory.exit == ExitReason::Panic && trajectory.error.is_none() {
+        trajectory.error = Some(patch.to_owned());
+    } else {
+        trajectory.outcome.patch = patch.to_owned();
+    }
     trajectory.usage = usage(info, messages);
     trajectory.usage.tool_calls = conversation.calls();
     trajectory.messages = conversation.messages;

@@ -1,9 +1,9 @@
 //! SWE-agent's `.traj` files, one JSON object a file.
 //!
-//! | In the file | In a [`Trajectory`] |
+//! | In the file | In a [`Trajectory`](crate::Trajectory) |
 //! |---|---|
 //! | `history` | the conversation |
-//! | `info.exit_status` | [`exit`](Trajectory::exit); only `submitted` is finished |
+//! | `info.exit_status` | [`exit`](crate::Trajectory::exit); only `submitted` is finished |
 //! | `info.submission` | the patch |
 //! | `info.model_stats` | the usage |
 //! | `replay_config`, `agent.model.name` in it | the model |
@@ -21,8 +21,6 @@ pub use self::read::read;
 pub use self::write::write;
 use super::carried::Exits;
 use crate::ExitReason;
-#[allow(unused_imports, reason = "the page's links")]
-use crate::Trajectory;
 
 /// SWE-agent's words, and after them ours for what it has no word for.
 const EXITS: &Exits = &[

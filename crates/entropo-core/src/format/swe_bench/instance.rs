@@ -177,14 +177,12 @@ impl Instance {
         let malformed = |reason: &str| RowError::Malformed { reason: error::shortened(reason) };
         let written = serde_json::to_value(self).map_err(|error| malformed(&error.to_string()))?;
         let Value::Object(mut metadata) = written else { return Err(malformed("no object")) };
-        let problem = match self {
-            Self::SweBench(SweBenchInstance { problem_statement, .. })
-            | Self::R2eGym(R2eGymInstance { problem_statement, .. }) => problem_statement,
-            Self::Local(LocalInstance { problem, .. }) => problem,
+        let (problem, said): (_, &[&str]) = match self {
+            Self::SweBench(instance) => (&instance.problem_statement, &["instance_id", "problem_statement"]),
+            Self::R2eGym(instance) => (&instance.problem_statement, &["problem_statement"]),
+            Self::Local(instance) => (&instance.problem, &["format", "id", "problem"]),
         };
-        for key in ["instance_id", "id", "problem_statement", "problem", "format"] {
-            metadata.shift_remove(key);
-        }
+        metadata.retain(|key, _| !said.contains(&key.as_str()));
         Ok(Task { metadata, ..Task::new(self.id(), problem) })
     }
 }
