@@ -2,9 +2,11 @@
 
   pip install trl datasets swebench mini-swe-agent
   python scripts/check_formats.py [--exported DIRECTORY] [--r2e-gym CHECKOUT] [--llama-factory CHECKOUT]
+                                  [--swe-agent CHECKOUT]
 
-Without a checkout of R2E-Gym or LLaMA-Factory, and without swebench or mini-swe-agent, what needs them is skipped and said
-to be. TRL's trainers make one step each with a random model of a few thousand weights, on the CPU.
+Without a checkout of one of these, and without swebench or mini-swe-agent, what needs them is skipped and said to be.
+TRL's trainers make one step each with a random model of a few thousand weights, on the CPU. A checkout of SWE-agent wants
+ruamel.yaml, one of LLaMA-Factory peft and omegaconf.
 """
 
 import argparse
@@ -195,6 +197,42 @@ def check_r2e(directory, checkout):
     print(f"R2E-Gym: its Trajectory takes the lines; {steps} actions parsed")
 
 
+def check_swe_agent(directory, checkout):
+    """SWE-agent's inspector goes through the file, and its scripts make a prediction and a demonstration of it."""
+    import asyncio
+
+    package("sweagent", checkout / "sweagent")
+    for name in ("run", "utils"):
+        package(f"sweagent.{name}", checkout / "sweagent" / name)
+    inspector = importlib.import_module("sweagent.run.inspector_cli")
+    demonstrations = importlib.import_module("sweagent.run.run_traj_to_demo")
+    predictions = importlib.import_module("sweagent.run.extract_pred")
+    written = json.loads((directory / "swe_agent.traj").read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder).resolve() / "org" / "lab__stats-7"
+        run.mkdir(parents=True)
+        path = run / "lab__stats-7.traj"
+        path.write_text(json.dumps(written))
+
+        async def steps():
+            app = inspector.TrajectoryInspectorApp(run.parent)
+            async with app.run_test() as pilot:
+                viewer = app.query_one(inspector.TrajectoryViewer)
+                for _ in range(viewer.n_steps):
+                    await pilot.press("l")
+                assert viewer.i_step == viewer.n_steps - 1, viewer.i_step
+                return viewer.n_steps
+
+        shown = asyncio.run(steps())
+        assert shown == len(written["trajectory"])
+        demonstrations.convert_traj_to_action_demo(path, run / "demo.yaml")
+        assert "cat stats.py" in (run / "demo.yaml").read_text()
+        predictions.run_from_cli([str(path)])
+        made = json.loads(path.with_suffix(".pred").read_text())
+    assert made == {"model_name_or_path": "org", "model_patch": written["info"]["submission"], "instance_id": run.name}
+    print(f"SWE-agent: its inspector shows {shown} steps; its scripts make a prediction and a demonstration")
+
+
 def check_llama_factory(directory, checkout):
     """LLaMA-Factory's converter takes every row with the entries of our dataset_info.json, and skips none."""
     source = checkout / "src/llamafactory"
@@ -226,6 +264,7 @@ def main():
     arguments.add_argument("--exported", type=Path, default=root / "crates/entropo-core/tests/data/exported")
     arguments.add_argument("--r2e-gym", type=Path)
     arguments.add_argument("--llama-factory", type=Path)
+    arguments.add_argument("--swe-agent", type=Path)
     arguments = arguments.parse_args()
     directory = arguments.exported.resolve()
 
@@ -238,6 +277,7 @@ def main():
         else:
             print(f"skipped: {name} is not installed")
     for name, check, checkout in (("R2E-Gym", check_r2e, arguments.r2e_gym),
+                                  ("SWE-agent", check_swe_agent, arguments.swe_agent),
                                   ("LLaMA-Factory", check_llama_factory, arguments.llama_factory)):
         if checkout:
             check(directory, checkout.resolve())

@@ -12,8 +12,8 @@ use crate::{AssistantMessage, Message, Trajectory};
 const FORMAT: &str = "R2E-Gym";
 
 impl R2eRun {
-    /// The run that a rollout is. Limits and times are 0, tokens of a step -1, and `docker_image` is empty: whoever knows
-    /// them sets them. `ds` has the task's name as its `instance_id`.
+    /// The run that a rollout is. Limits and times are 0, and tokens of a step -1: whoever knows them sets them. The task's
+    /// name is the `instance_id` of `ds` and the `docker_image`, by which R2E-Gym's scripts tell problems apart.
     ///
     /// Lost are tokens, seeds, condensations, ids of calls, usage, error texts, the model's words before they were parsed,
     /// scores other than `verifier` and `reproduction`, and that an argument was not text.
@@ -28,6 +28,7 @@ impl R2eRun {
         let mut run = Self {
             trajectory_steps: steps(rest, trajectory.messages.len() - rest.len(), &mut lost)?,
             problem_statement: problem.to_owned(),
+            docker_image: trajectory.id.task.clone(),
             exit_reason: carried::word(EXITS, trajectory.exit).to_owned(),
             output_patch: trajectory.outcome.patch.clone(),
             reward: trajectory.outcome.reward.filter(|reward| reward.is_finite()),
