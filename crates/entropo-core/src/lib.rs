@@ -14,7 +14,7 @@
 //! | [`trajectory`] | Both of them, why the rollout ended and what it achieved |
 //! | [`store`] | Trajectories on disk: append-only, whole after any crash |
 //! | [`preference`] | From stored trajectories to pairs and labels, every omission counted |
-//! | [`format`](mod@format) | Rows of training data as OpenAI, ShareGPT, LLaMA-Factory and TRL write them, and our own |
+//! | [`format`](mod@format) | Rows of training data as OpenAI, ShareGPT, LLaMA-Factory and TRL write them, and our own; rollouts of other agents; SWE-bench's files |
 //! | [`stats`] | pass@k, best@k, confidence intervals, diversity |
 //!
 //! Three decisions run through all of them. What the policy sampled is kept token for token, never recovered from text.

@@ -136,6 +136,14 @@ pub enum RowError {
         /// What is wrong, shortened.
         reason: String,
     },
+    /// A field that does not fit its type.
+    #[error("{at} does not fit: {reason}")]
+    Field {
+        /// Where.
+        at: String,
+        /// What is wrong, shortened.
+        reason: String,
+    },
     /// A trajectory that no data is made of, for the reason that [`crate::preference::label`] would count.
     #[error("a trajectory {0} is not trained on")]
     Trajectory(DropReason),
@@ -161,6 +169,7 @@ impl RowError {
             Self::Trace { .. } => "trace",
             Self::FormatVersion { .. } => "format_version",
             Self::Malformed { .. } => "malformed",
+            Self::Field { .. } => "field",
             Self::Trajectory(reason) => match reason {
                 DropReason::Unfinished => "unfinished",
                 DropReason::Unjudged => "unjudged",

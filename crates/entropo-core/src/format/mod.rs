@@ -1,5 +1,6 @@
 //! Rows of training data in the formats that people have: OpenAI messages, ShareGPT and Alpaca as LLaMA-Factory reads
-//! them, TRL's columns, recorded tokens and stored trajectories.
+//! them, TRL's columns, recorded tokens and stored trajectories. Beside them, the rollouts of other agents ([`r2e`],
+//! [`swe_agent`], [`mini_swe_agent`]) and the files of [SWE-bench](swe_bench).
 //!
 //! [`parse`] turns one JSON row into a [`Row`] and [`export`] turns it back. Both are pure functions; [`Lines`] streams
 //! the rows of a file, JSON Lines or one JSON list, without holding it. Nothing here tokenises: a side is messages for a
@@ -8,7 +9,7 @@
 //! What is learned is decided here and is data from then on: assistant messages that a row does not exclude, and of
 //! pairs and prompts only what comes after the prompt. A row that is not understood completely is refused with the place
 //! and the reason, never repaired: a lost message or label would be learned from in silence. `docs/training-data.md` has
-//! every format with examples.
+//! every format with examples, and `docs/formats.md` what each of them carries.
 //!
 //! ```
 //! use entropo_core::format::{Format, Lines, Record, export, parse};
@@ -35,17 +36,25 @@
 
 mod alpaca;
 mod calls;
+mod carried;
 mod conversation;
 mod dialogue;
+mod dialogue_rows;
 mod error;
 pub mod export;
+mod items;
 mod lines;
 mod message;
+pub mod mini_swe_agent;
+mod openai;
 mod place;
+pub mod r2e;
 mod record;
 mod row;
 pub(crate) mod scan;
 mod strict;
+pub mod swe_agent;
+pub mod swe_bench;
 mod tokens;
 mod trajectory;
 mod trl;
@@ -54,7 +63,10 @@ mod value;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::carried::Carried;
+pub use self::dialogue_rows::{dialogue_of_trajectory, dialogues_of_pair};
 pub use self::error::RowError;
+pub use self::items::{DocumentError, ItemError, Items, Writer, document};
 pub use self::lines::{Line, LineError, Lines, ROW_BYTES};
 use self::place::Place;
 pub use self::row::{Dialogue, Record, RecordKind, Row, Side};
@@ -70,7 +82,8 @@ pub enum Format {
     /// Each row as its keys say.
     #[default]
     Auto,
-    /// `messages` of the OpenAI API, alone, with a label, or as the prompt of a pair.
+    /// `messages` of the OpenAI API, alone, with a label, or as the prompt of a pair, and the pairs of OpenAI's preference
+    /// fine-tuning.
     Messages,
     /// `conversations` of ShareGPT and LLaMA-Factory, alone, with `kto_tag`, or as the prompt of a pair.
     #[serde(rename = "sharegpt")]
@@ -95,6 +108,7 @@ pub fn parse(row: &Value, format: Format) -> Result<Row, RowError> {
     let record = match format {
         Format::Auto => return parse(row, recognise(fields)?),
         Format::Trajectory => return trajectory::read(row),
+        Format::Messages if openai::is_pair(fields) => openai::read(fields)?,
         Format::Messages => conversation::read(fields, "messages")?,
         Format::ShareGpt => conversation::read(fields, "conversations")?,
         Format::Alpaca => alpaca::read(fields)?,
@@ -117,6 +131,9 @@ fn recognise(row: &Map<String, Value>) -> Result<Format, RowError> {
             Some(("entropo-trajectory", _)) => return Ok(Format::Trajectory),
             _ => {}
         }
+    }
+    if openai::is_pair(row) {
+        return Ok(Format::Messages);
     }
     let others = ["instruction", "prompt", "text", "completion"].into_iter().find(|key| has(key));
     match (has("messages"), has("conversations"), others) {

@@ -1,5 +1,6 @@
 //! Asking a JSON value for what a format says it is.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::shortened;
@@ -84,4 +85,14 @@ fn fits(value: &Value, levels: usize) -> bool {
         Value::Object(entries) => levels > 0 && entries.values().all(|item| fits(item, levels - 1)),
         _ => true,
     }
+}
+
+/// A value as its type has it; an error says where in the value, and why.
+pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, RowError> {
+    check_depth(value, ROW_DEPTH, Place::ROW)?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let at = if path == "." { Place::ROW.to_string() } else { shortened(&path) };
+        RowError::Field { at, reason: shortened(&error.inner().to_string()) }
+    })
 }

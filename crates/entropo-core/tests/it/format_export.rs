@@ -124,6 +124,12 @@ fn what_a_format_cannot_carry_is_refused_by_name() {
         rejected: Side::Dialogue(dialogue(&[user("a"), assistant("x")], 0)),
     });
     assert_eq!(lost(export::llama_factory(&pair)), Loss::SeveralTurns);
+    assert!(export::sharegpt(&pair).is_ok());
+    let mut later = dialogue(&several, 0);
+    later.learned[3] = false;
+    let rejected = Side::Dialogue(dialogue(&[user("a"), assistant("x")], 0));
+    let gap = row(Record::Preference { chosen: Side::Dialogue(later), rejected });
+    assert_eq!(lost(export::sharegpt(&gap)), Loss::Mask);
 
     let tool = |name: &str| json!({"role": "tool", "content": "t", "tool_call_id": "c", "name": name});
     let mut spoken = called(None, 1);
@@ -277,6 +283,10 @@ fn agent_records() -> impl Strategy<Value = Record> {
     )
 }
 
+fn said(messages: &[Value]) -> impl Iterator<Item = &Value> {
+    messages.iter().filter(|message| message["role"] == "assistant")
+}
+
 fn read_back(written: &Value, format: Format) -> Row {
     let text = written.to_string();
     let row: Value = serde_json::from_str(&text).unwrap();
@@ -295,6 +305,24 @@ proptest! {
             prop_assert_eq!(&read_back(&written, format), &row);
             prop_assert_eq!(&read_back(&written, Format::Auto), &row);
         }
+    }
+
+    #[test]
+    fn answers_of_several_turns_survive_in_sharegpt(one in messages(), other in messages(), tools in tools(), kind in 0..3) {
+        let prompt = one.iter().position(|message| message["role"] == "assistant").unwrap();
+        let side = |messages: &[Value], start| with_tools(dialogue(messages, start), &tools);
+        let start = other.iter().position(|message| message["role"] == "assistant").unwrap();
+        let continued = [&one[..prompt], &[assistant("first")], &other[start + 1..]].concat();
+        let record = match kind {
+            0 => Record::Preference { chosen: side(&one, prompt), rejected: side(&continued, prompt) },
+            kind => Record::Labelled { side: side(&one, prompt), desirable: kind == 1 },
+        };
+        let same = said(&one).eq(said(&continued));
+        let row = row(record);
+        prop_assume!(kind != 0 || !same);
+        let written = export::sharegpt(&row).unwrap();
+        prop_assert_eq!(&read_back(&written, Format::ShareGpt), &row);
+        prop_assert_eq!(&read_back(&written, Format::Auto), &row);
     }
 
     #[test]

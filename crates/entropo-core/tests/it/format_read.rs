@@ -370,11 +370,11 @@ fn every_row_of_the_documentation_is_read() {
     let kinds: Vec<RecordKind> = rows.into_iter().map(|row| read(row).record.kind()).collect();
     use RecordKind::{Demonstration, Labelled, Preference};
     let expected = [
-        [Demonstration, Labelled],
-        [Labelled, Preference],
-        [Preference, Labelled],
-        [Demonstration, Demonstration],
-        [Demonstration, Demonstration],
+        &[Demonstration, Labelled, Preference][..],
+        &[Labelled, Preference],
+        &[Preference, Labelled, Demonstration, Demonstration],
+        &[Demonstration],
+        &[Demonstration, Preference],
     ];
-    assert_eq!(kinds, [expected.as_flattened(), &[Preference]].concat());
+    assert_eq!(kinds, expected.concat());
 }

@@ -40,7 +40,7 @@ pub enum ExportError {
 }
 
 /// What would be lost.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Loss {
     /// Tokens as they were recorded: text would be tokenised again.
@@ -61,6 +61,34 @@ pub enum Loss {
     CallIds,
     /// A field of a message.
     Field(String),
+    /// Messages that somebody wrote after the first answer.
+    LaterMessages,
+    /// Several calls in one turn.
+    SeveralCalls,
+    /// What kind of value an argument is: all become text.
+    ArgumentTypes,
+    /// Text that the format takes for its own marks.
+    Marks,
+    /// The ids of calls, or the names in their results.
+    CallNames,
+    /// The model's words before they were parsed.
+    Raw,
+    /// What the model thought before it answered.
+    Reasoning,
+    /// Shorter contexts that the model read in the conversation's place.
+    Condensations,
+    /// The name of the model.
+    Model,
+    /// The seed.
+    Seed,
+    /// What went wrong in the end.
+    ErrorText,
+    /// A part of what the rollout used.
+    Usage,
+    /// The hidden judgement.
+    Reward,
+    /// Scores, all of them or some.
+    Scores,
 }
 
 impl Loss {
@@ -73,6 +101,9 @@ impl Loss {
             Self::Alternation | Self::TextBesideCalls | Self::CallIds | Self::Field(_) => {
                 "write `messages` or TRL's columns"
             }
+            Self::LaterMessages => "write TRL's columns or `messages`",
+            Self::SeveralCalls | Self::Marks => "write mini-swe-agent's format or a trajectory store",
+            _ => "write a trajectory store",
         }
     }
 }
@@ -89,6 +120,20 @@ impl fmt::Display for Loss {
             Self::TextBesideCalls => "text beside calls",
             Self::CallIds => "results of several calls in one turn",
             Self::Field(name) => return write!(f, "the field {name:?}"),
+            Self::LaterMessages => "messages after the first answer that no tool wrote",
+            Self::SeveralCalls => "several calls in one turn",
+            Self::ArgumentTypes => "arguments that are not text",
+            Self::Marks => "text that it takes for its own marks",
+            Self::CallNames => "ids of calls and names in their results",
+            Self::Raw => "the model's words before they were parsed",
+            Self::Reasoning => "what the model thought before it answered",
+            Self::Condensations => "contexts that were made shorter",
+            Self::Model => "the model's name",
+            Self::Seed => "the seed",
+            Self::ErrorText => "what went wrong",
+            Self::Usage => "a part of what was used",
+            Self::Reward => "the hidden judgement",
+            Self::Scores => "scores",
         })
     }
 }

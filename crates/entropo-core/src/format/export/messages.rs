@@ -8,7 +8,7 @@ use crate::format::{Dialogue, Record, Row};
 
 const FORMAT: &str = "messages";
 
-/// A row with `messages` as OpenAI's fine-tuning and verl read them, and `label`, or `chosen` and `rejected` with the
+/// A row with `messages` as verl and others read them, and `label`, or `chosen` and `rejected` with the
 /// prompt in `messages`. An assistant message that is not learned has the weight 0. Arguments of calls and `tools` are
 /// JSON in strings, so that columns of other rows cannot add keys to them.
 ///
@@ -55,7 +55,7 @@ fn weighted(dialogue: &Dialogue, start: usize) -> Value {
 }
 
 /// The message with the arguments of its calls as the strings that the API has.
-fn with_written_arguments(message: &Value) -> Value {
+pub(super) fn with_written_arguments(message: &Value) -> Value {
     let mut message = message.clone();
     let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
     for function in calls.filter_map(|call| call.get_mut("function")) {

@@ -1,11 +1,12 @@
 //! From a [`Row`] back to a row of a format.
 //!
 //! Everything in the row is carried, `id` and `group` as columns of these names, so that [`parse`](super::parse) gives
-//! the row back; the one exception is told at [`llama_factory`]. What a format has no place for is an [`ExportError`] that
+//! the row back; the exceptions are told at [`llama_factory`], [`sharegpt`] and [`openai`]. What a format has no place for is an [`ExportError`] that
 //! names it.
 
 mod error;
 mod messages;
+mod openai;
 mod sharegpt;
 mod tokens;
 mod trl;
@@ -14,7 +15,8 @@ use serde_json::{Map, Value};
 
 pub use self::error::{ExportError, Loss};
 pub use self::messages::messages;
-pub use self::sharegpt::{dataset_info, llama_factory};
+pub use self::openai::openai;
+pub use self::sharegpt::{dataset_info, llama_factory, sharegpt};
 pub use self::tokens::tokens;
 pub use self::trl::trl;
 use super::row::role;

@@ -22,21 +22,21 @@ const FORMAT: &str = "LLaMA-Factory";
 /// that it does not read; pairs without a common prompt.
 pub fn llama_factory(row: &Row) -> Result<Value, ExportError> {
     let mut columns = named(row);
-    let tools = match &row.record {
+    let dialogue = match &row.record {
         Record::Demonstration(side) => {
             let dialogue = dialogue(side, FORMAT, "the row")?;
             if !learns_all(dialogue, 0) {
                 return Err(lost(Loss::Mask, "the row"));
             }
             columns.insert("conversations".to_owned(), conversation(dialogue, "conversations")?.into());
-            &dialogue.tools
+            dialogue
         }
         Record::Labelled { side, desirable } => {
             let dialogue = dialogue(side, FORMAT, "the row")?;
             check_last_only(dialogue, "the row")?;
             columns.insert("conversations".to_owned(), conversation(dialogue, "conversations")?.into());
             columns.insert("kto_tag".to_owned(), (*desirable).into());
-            &dialogue.tools
+            dialogue
         }
         Record::Preference { chosen, rejected } => {
             check_pair(chosen, rejected)?;
@@ -45,17 +45,61 @@ pub fn llama_factory(row: &Row) -> Result<Value, ExportError> {
                 check_last_only(dialogue, key)?;
                 let mut turns = conversation(dialogue, key)?;
                 columns.insert(key.to_owned(), turns.pop().unwrap_or_default());
-                // what is learned only beside a prompt needs no mark
-                turns.iter_mut().filter_map(Value::as_object_mut).for_each(|turn| drop(turn.remove("weight")));
-                columns.insert("conversations".to_owned(), turns.into());
+                columns.insert("conversations".to_owned(), unmarked(turns).into());
             }
-            &chosen.tools
+            chosen
         }
     };
-    // LLaMA-Factory wants the column in every row
+    Ok(with_tools(columns, dialogue))
+}
+
+/// Turns of a prompt: what is learned only beside a prompt needs no mark.
+fn unmarked(mut turns: Vec<Value>) -> Vec<Value> {
+    turns.iter_mut().filter_map(Value::as_object_mut).for_each(|turn| drop(turn.remove("weight")));
+    turns
+}
+
+/// The row with `tools`, which LLaMA-Factory wants in every row.
+fn with_tools(mut columns: Map<String, Value>, dialogue: &Dialogue) -> Value {
+    let tools = &dialogue.tools;
     let tools = if tools.is_empty() { String::new() } else { Value::from(tools.clone()).to_string() };
     columns.insert("tools".to_owned(), tools.into());
-    Ok(Value::Object(columns))
+    Value::Object(columns)
+}
+
+/// A row like those of [`llama_factory`] for readers that learn every message of an answer: `chosen` and `rejected` are
+/// lists, and an answer with a `kto_tag` may have several messages. LLaMA-Factory itself passes such pairs over and learns
+/// the last message of such an answer, so this is not for it.
+///
+/// # Errors
+/// Those of [`llama_factory`], but for several learned messages; what is learned has to be every assistant message from
+/// the first on, of a labelled answer every one.
+pub fn sharegpt(row: &Row) -> Result<Value, ExportError> {
+    let mut columns = named(row);
+    let dialogue = match &row.record {
+        Record::Demonstration(_) => return llama_factory(row),
+        Record::Labelled { side, desirable } => {
+            let dialogue = dialogue(side, FORMAT, "the row")?;
+            columns.insert("conversations".to_owned(), conversation(dialogue, "conversations")?.into());
+            columns.insert("kto_tag".to_owned(), (*desirable).into());
+            dialogue
+        }
+        Record::Preference { chosen, rejected } => {
+            check_pair(chosen, rejected)?;
+            let (chosen, rejected) = (dialogue(chosen, FORMAT, "chosen")?, dialogue(rejected, FORMAT, "rejected")?);
+            for (key, dialogue) in [("chosen", chosen), ("rejected", rejected)] {
+                if !learns_all(dialogue, dialogue.first_learned()) {
+                    return Err(lost(Loss::Mask, key));
+                }
+                let mut turns = conversation(dialogue, key)?;
+                let answer = turns.split_off(dialogue.first_learned().min(turns.len()));
+                columns.insert(key.to_owned(), answer.into());
+                columns.insert("conversations".to_owned(), unmarked(turns).into());
+            }
+            chosen
+        }
+    };
+    Ok(with_tools(columns, dialogue))
 }
 
 /// The entry of `dataset_info.json` for a file of rows of one kind that [`llama_factory`] wrote.
