@@ -110,7 +110,7 @@ async fn files_outside_are_not_read(kind: SandboxKind) {
         format!("ln {at}/key hard; cat hard"),
         format!("cp {at}/key copy; cat copy"),
         format!("cat /proc/1/root{at}/key; cat /proc/*/root{at}/key"),
-        format!("cat /proc/*/cwd/key"),
+        "cat /proc/*/cwd/key".to_owned(),
         format!(
             "cd / && find . -xdev -name key -path '*{}*' -exec cat {{}} + ",
             directory.path().file_name().unwrap().display()
