@@ -61,6 +61,8 @@ mod paths;
 pub mod sandbox;
 pub mod search;
 pub mod shell;
+#[cfg(feature = "syntax")]
+pub mod syntax;
 pub mod workspace;
 
 use std::io;
@@ -79,7 +81,9 @@ pub use multi_edit::MultiEdit;
 pub use patch::ApplyPatch;
 pub use paths::PathError;
 pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
-pub use search::Search;
+#[cfg(feature = "syntax")]
+pub use search::Outline;
+pub use search::{Glob, Grep, Search};
 pub use shell::Shell;
 pub use workspace::{Snapshot, Workspace, WorkspaceError, apply_patch};
 

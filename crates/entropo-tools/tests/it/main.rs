@@ -13,6 +13,7 @@ mod editor;
 mod multi_edit;
 mod sandbox;
 mod search;
+mod search_robust;
 mod shell;
 mod tools;
 mod workspace;

@@ -1,0 +1,1 @@
+//! Errors of syntax that an edit brings, and outlines.
