@@ -103,12 +103,13 @@ fn directory(root: &Path, place: &Located, cancel: &CancellationToken) -> String
         room = room.saturating_sub(found.len());
     }
     if lines.is_empty() {
-        lines.push(format!("No definitions in {}.", place.shown));
+        lines.push(if place.shown == "." { "No definitions.".to_owned() } else { format!("No definitions in {}.", place.shown) });
     }
     let files = sources.number - looked_into;
     if more > 0 || files > 0 {
         let definitions = if more > 0 { format!("{more} more definitions in the last file, ") } else { String::new() };
-        lines.push(format!("[{definitions}{files} more files; narrow the path]"));
+        let things = if files == 1 { "file" } else { "files" };
+        lines.push(format!("[{definitions}{files} more {things}; narrow the path]"));
     }
     lines.join("\n")
 }

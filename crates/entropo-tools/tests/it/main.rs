@@ -11,6 +11,8 @@ mod apply_patch;
 mod check;
 mod editor;
 mod multi_edit;
+#[cfg(feature = "syntax")]
+mod outline;
 mod sandbox;
 mod search;
 mod search_robust;

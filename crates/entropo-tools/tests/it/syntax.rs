@@ -1,1 +1,0 @@
-//! Errors of syntax that an edit brings, and outlines.
