@@ -4,7 +4,8 @@
 //! same ones each time, and read once, so that both find them in memory. Then ours and `rg` take turns with the same query and
 //! the same number of threads; ours runs in this process, `rg` is a process of its own each time, which is also how an agent
 //! with a shell would use it. What starting that process takes is measured apart. The last line is `ratio_rg=…`, the geometric
-//! mean over the cases of our median over that of `rg`.
+//! mean of our median over that of `rg`, over the cases in which both read everything; where ours may stop, since it shows a
+//! hundred lines and counts ten thousand more, while `rg` prints all, the ratio stands apart as `ratio_rg_capped`.
 #![allow(clippy::print_stdout, missing_docs)]
 
 use std::fs;
@@ -38,10 +39,14 @@ fn cases() -> [Case; 5] {
         Case { name: "common literal, capped", arguments: json!({"query": "return"}), options: &["return"] },
         Case {
             name: "regex with classes",
-            arguments: json!({"query": r"fn [a-z]+_[0-9]{4}\(\w+: &str\)"}),
-            options: &[r"fn [a-z]+_[0-9]{4}\(\w+: &str\)"],
+            arguments: json!({"query": r"fn [a-z]+_[0-9]{2}77\(\w+: &str\)"}),
+            options: &[r"fn [a-z]+_[0-9]{2}77\(\w+: &str\)"],
         },
-        Case { name: "no match", arguments: json!({"query": "never_written_anywhere"}), options: &["never_written_anywhere"] },
+        Case {
+            name: "no match",
+            arguments: json!({"query": "never_written_anywhere"}),
+            options: &["never_written_anywhere"],
+        },
         Case {
             name: "rare, case ignored",
             arguments: json!({"pattern": "ZANZIBAR_needle", "ignore_case": true}),
@@ -78,12 +83,15 @@ fn main() -> Result<(), Failure> {
     };
     let startup = median((0..50).map(|_| rg(directory.path(), &["--version"])).collect::<Result<Vec<_>, _>>()?);
 
-    let mut product = 1.0_f64;
+    let (mut whole, mut capped) = (Vec::new(), 1.0);
     println!("{:<24} {:>9} {:>9} {:>7}", "", "ours ms", "rg ms", "ratio");
     let jobs = format!("-j{threads}");
     for case in cases() {
-        let options: Vec<&str> =
-            ["-n", "--no-heading", "--no-config", "--no-require-git", &jobs].iter().chain(case.options).copied().collect();
+        let options: Vec<&str> = ["-n", "--no-heading", "--no-config", "--no-require-git", &jobs]
+            .iter()
+            .chain(case.options)
+            .copied()
+            .collect();
         ours(&case.arguments)?;
         rg(directory.path(), &options)?;
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
@@ -100,7 +108,11 @@ fn main() -> Result<(), Failure> {
         let (_, lines) = ours(&case.arguments)?;
         let (_, rg_lines) = rg(directory.path(), &options)?;
         let (mine, theirs) = (median_of(mine), median_of(theirs));
-        product *= mine / theirs;
+        if rg_lines > 10_000 {
+            capped = mine / theirs;
+        } else {
+            whole.push(mine / theirs);
+        }
         println!(
             "{:<24} {:>9.1} {:>9.1} {:>7.2}   lines {lines} of {rg_lines}",
             case.name,
@@ -110,19 +122,16 @@ fn main() -> Result<(), Failure> {
         );
     }
     println!("starting rg takes {:.1} ms of each of its figures", startup * 1e3);
-    println!("ratio_rg={:.2}", product.powf(1.0 / cases().len() as f64));
+    let mean = (whole.iter().map(|ratio: &f64| ratio.ln()).sum::<f64>() / whole.len() as f64).exp();
+    println!("ratio_rg={mean:.2} ratio_rg_capped={capped:.2}");
     Ok(())
 }
 
 /// Runs `rg` and counts the lines it prints.
 fn rg(directory: &Path, options: &[&str]) -> Result<(f64, usize), Failure> {
     let start = Instant::now();
-    let output = Command::new("rg")
-        .args(options)
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()?;
+    let output =
+        Command::new("rg").args(options).current_dir(directory).stdin(Stdio::null()).stderr(Stdio::null()).output()?;
     let seconds = start.elapsed().as_secs_f64();
     Ok((seconds, output.stdout.iter().filter(|byte| **byte == b'\n').count()))
 }
@@ -139,8 +148,9 @@ fn median_of(mut seconds: Vec<f64>) -> f64 {
 /// Makes the files; how many bytes they are.
 fn make_tree(root: &Path) -> Result<u64, Failure> {
     let words = [
-        "let", "value", "return", "index", "buffer", "match", "if", "else", "for", "in", "self", "state", "next", "cursor", "push",
-        "length", "Option", "Result", "error", "pub", "struct", "impl", "name", "count", "node", "tree", "path",
+        "let", "value", "return", "index", "buffer", "match", "if", "else", "for", "in", "self", "state", "next",
+        "cursor", "push", "length", "Option", "Result", "error", "pub", "struct", "impl", "name", "count", "node",
+        "tree", "path",
     ];
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut draw = move |below: usize| {

@@ -44,7 +44,10 @@
 //! ```
 //!
 //! Beside them stand [`ApplyPatch`], [`MultiEdit`] and [`Undo`], for agents whose models know such tools; they share a
-//! [`History`].
+//! [`History`]. [`Grep`], [`Glob`] and `Outline` find more than the search does: any case, files by name, definitions.
+//!
+//! `Outline` and the module `syntax`, which says where a text does not parse, come with the feature `syntax`, which is on
+//! unless the default features are left out.
 //!
 //! Each tool is an [`entropo_agent::Tool`], so that any of them can be left out, configured or joined by others in a
 //! [`Toolbox`].

@@ -40,7 +40,11 @@ impl<K: Ord> First<K> {
     {
         match self.groups.last_key_value() {
             Some((last, _)) if self.kept >= self.room && key > last.borrow() => {
-                if self.total > self.room + MAX_COUNT { Want::Nothing } else { Want::Number }
+                if self.total > self.room + MAX_COUNT {
+                    Want::Nothing
+                } else {
+                    Want::Number
+                }
             }
             _ => Want::Items,
         }

@@ -103,7 +103,11 @@ fn directory(root: &Path, place: &Located, cancel: &CancellationToken) -> String
         room = room.saturating_sub(found.len());
     }
     if lines.is_empty() {
-        lines.push(if place.shown == "." { "No definitions.".to_owned() } else { format!("No definitions in {}.", place.shown) });
+        lines.push(if place.shown == "." {
+            "No definitions.".to_owned()
+        } else {
+            format!("No definitions in {}.", place.shown)
+        });
     }
     let files = sources.number - looked_into;
     if more > 0 || files > 0 {

@@ -74,7 +74,9 @@ fn fault(query: &str) -> Option<QueryError> {
     use regex_syntax::{Error, ast};
 
     match ParserBuilder::new().utf8(false).nest_limit(MAX_DEPTH).build().parse(query).err()? {
-        Error::Parse(error) if matches!(error.kind(), ast::ErrorKind::NestLimitExceeded(_)) => Some(QueryError::TooDeep),
+        Error::Parse(error) if matches!(error.kind(), ast::ErrorKind::NestLimitExceeded(_)) => {
+            Some(QueryError::TooDeep)
+        }
         Error::Parse(error) => Some(QueryError::Syntax(error.kind().to_string())),
         Error::Translate(error) => Some(QueryError::Syntax(error.kind().to_string())),
         error => Some(QueryError::Syntax(error.to_string())),

@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use super::everything;
 use super::query::{self, QueryError};
 use super::scan::Scan;
 use super::walk::Walk;
-use super::everything;
 use crate::paths;
 
 /// Finds lines in the files of a workspace.

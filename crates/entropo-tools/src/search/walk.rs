@@ -105,7 +105,8 @@ impl Walk<'_> {
             .threads(self.threads())
             .filter_entry(move |entry| {
                 let on_the_way = entry.depth() > above || place.starts_with(entry.path());
-                on_the_way && (!is_directory(entry) || entry.file_name() != ".git" && has_plain_ignore_file(entry.path()))
+                on_the_way
+                    && (!is_directory(entry) || entry.file_name() != ".git" && has_plain_ignore_file(entry.path()))
             });
         builder
     }

@@ -103,7 +103,8 @@ fn name(rule: &Rule, node: Node<'_>, text: &str) -> Option<String> {
         Name::Constant => {
             let left = part("left")?;
             let name = said(left).filter(|_| left.kind() == "identifier")?;
-            let is_constant = name.chars().all(|character| character.is_uppercase() || "_0123456789".contains(character));
+            let is_constant =
+                name.chars().all(|character| character.is_uppercase() || "_0123456789".contains(character));
             is_constant.then(|| name.to_owned())?
         }
         Name::OwnField(field) => format!("{}.{}", said(part("object")?)?, said(part(field)?)?),

@@ -118,7 +118,10 @@ fn describe(node: Node<'_>, text: &str) -> SyntaxError {
     let before = text.get(..start).unwrap_or_default();
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let what = if node.is_missing() {
-        format!("missing {}", if node.is_named() { node.kind().replace('_', " ") } else { format!("\"{}\"", node.kind()) })
+        format!(
+            "missing {}",
+            if node.is_named() { node.kind().replace('_', " ") } else { format!("\"{}\"", node.kind()) }
+        )
     } else {
         let rest = text.get(node.byte_range()).unwrap_or_default().trim_start();
         let line: String = rest.lines().next().unwrap_or_default().trim_end().chars().take(MAX_CHARS).collect();

@@ -51,13 +51,20 @@ async fn a_file_or_a_directory_is_outlined() {
 async fn much_is_cut() {
     let many: String = (0..250).map(|number| format!("fn f{number}() {{}}\n")).collect();
     let few = "fn g() {}\n".repeat(150);
-    let directory = tree(&[("a.rs", many.as_bytes()), ("b/a.rs", few.as_bytes()), ("b/b.rs", few.as_bytes()), ("b/c.rs", b"")]);
+    let directory =
+        tree(&[("a.rs", many.as_bytes()), ("b/a.rs", few.as_bytes()), ("b/b.rs", few.as_bytes()), ("b/c.rs", b"")]);
     let found = outline(&directory, "a.rs").await.unwrap();
     assert!(found.ends_with("200 fn f199\n[50 more definitions]"), "{found}");
     let found = outline(&directory, ".").await.unwrap();
-    assert!(found.ends_with("200 fn f199\n[50 more definitions in the last file, 3 more files; narrow the path]"), "{found}");
+    assert!(
+        found.ends_with("200 fn f199\n[50 more definitions in the last file, 3 more files; narrow the path]"),
+        "{found}"
+    );
     let found = outline(&directory, "b").await.unwrap();
-    assert!(found.ends_with("\n  50 fn g\n[100 more definitions in the last file, 1 more file; narrow the path]"), "{found}");
+    assert!(
+        found.ends_with("\n  50 fn g\n[100 more definitions in the last file, 1 more file; narrow the path]"),
+        "{found}"
+    );
     let large = "// x\n".repeat(300_000);
     let deep = "a<".repeat(50_000);
     let directory = tree(&[("large.rs", large.as_bytes()), ("Deep.java", deep.as_bytes())]);

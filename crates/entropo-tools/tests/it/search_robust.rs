@@ -98,7 +98,10 @@ async fn glob_shows_what_is_near_first() {
         assert_eq!(glob(&directory, arguments.clone()).await.unwrap(), expected, "{arguments}");
     }
     assert_eq!(glob(&directory, json!({"pattern": ""})).await.unwrap_err(), "pattern must not be empty.");
-    assert_eq!(glob(&directory, json!({"pattern": "*", "path": "/"})).await.unwrap_err(), "/: path leaves the workspace.");
+    assert_eq!(
+        glob(&directory, json!({"pattern": "*", "path": "/"})).await.unwrap_err(),
+        "/: path leaves the workspace."
+    );
 }
 
 #[tokio::test]
@@ -144,7 +147,8 @@ async fn links_are_not_followed() {
 
 #[tokio::test]
 async fn what_never_ends_is_not_read() {
-    let directory = tree(&[("fine/x", b"word\n"), ("pipe/x", b"word\n"), ("zero/x", b"word\n"), ("large/x", b"word\n")]);
+    let directory =
+        tree(&[("fine/x", b"word\n"), ("pipe/x", b"word\n"), ("zero/x", b"word\n"), ("large/x", b"word\n")]);
     mkfifo(&directory.path().join("queue"), Mode::S_IRWXU).unwrap();
     mkfifo(&directory.path().join("pipe/.gitignore"), Mode::S_IRWXU).unwrap();
     symlink("/dev/zero", directory.path().join("zero/.gitignore")).unwrap();
@@ -160,7 +164,8 @@ async fn a_hundred_thousand_files_give_the_same_answer_each_time() {
         let part = directory.path().join(format!("part{part:02}"));
         fs::create_dir(&part).unwrap();
         for file in 0..1000 {
-            fs::write(part.join(format!("f{file:03}")), if file % 500 == 7 { "rare\ncommon\n" } else { "common\n" }).unwrap();
+            fs::write(part.join(format!("f{file:03}")), if file % 500 == 7 { "rare\ncommon\n" } else { "common\n" })
+                .unwrap();
         }
     }
     let expected: Vec<String> =
