@@ -44,7 +44,10 @@
 //! ```
 //!
 //! Beside them stand [`ApplyPatch`], [`MultiEdit`] and [`Undo`], for agents whose models know such tools; they share a
-//! [`History`].
+//! [`History`]. [`Grep`], [`Glob`] and `Outline` find more than the search does: any case, files by name, definitions.
+//!
+//! `Outline` and the module `syntax`, which says where a text does not parse, come with the feature `syntax`, which is on
+//! unless the default features are left out.
 //!
 //! Each tool is an [`entropo_agent::Tool`], so that any of them can be left out, configured or joined by others in a
 //! [`Toolbox`].
@@ -61,6 +64,8 @@ mod paths;
 pub mod sandbox;
 pub mod search;
 pub mod shell;
+#[cfg(feature = "syntax")]
+pub mod syntax;
 pub mod workspace;
 
 use std::io;
@@ -79,7 +84,9 @@ pub use multi_edit::MultiEdit;
 pub use patch::ApplyPatch;
 pub use paths::PathError;
 pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
-pub use search::Search;
+#[cfg(feature = "syntax")]
+pub use search::Outline;
+pub use search::{Glob, Grep, Search};
 pub use shell::Shell;
 pub use workspace::{Snapshot, Workspace, WorkspaceError, apply_patch};
 

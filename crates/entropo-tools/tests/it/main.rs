@@ -12,8 +12,11 @@ mod apply_patch;
 mod check;
 mod editor;
 mod multi_edit;
+#[cfg(feature = "syntax")]
+mod outline;
 mod sandbox;
 mod search;
+mod search_robust;
 mod shell;
 mod tools;
 mod workspace;
