@@ -3,6 +3,7 @@
 //! It searches in this process with ripgrep's own libraries: in linear time whatever the pattern, past binary files and
 //! past what `.gitignore` names. Output is sorted, so that the same call gives the same answer.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::paths::{self, Located};
+use crate::paths::{Kind, Located, Root};
 
 /// Lines shown at most.
 const MAX_LINES: usize = 100;
@@ -26,7 +27,7 @@ const HEAP_LIMIT: usize = 16 << 20;
 /// Finds lines in the files of a workspace.
 #[derive(Debug)]
 pub struct Search {
-    root: PathBuf,
+    root: Root,
 }
 
 /// What [`Search`] looks for.
@@ -52,7 +53,7 @@ impl Search {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()? })
+        Ok(Self { root: Root::new(root)? })
     }
 }
 
@@ -68,7 +69,7 @@ impl Tool for Search {
         if arguments.query.is_empty() || arguments.query.contains('\n') {
             return Err(ToolError::new("query must be one line and not empty."));
         }
-        let place = paths::locate_existing(&self.root, &arguments.path).map_err(ToolError::new)?;
+        let place = self.root.existing(&arguments.path).map_err(ToolError::new)?;
         let (root, cancel) = (self.root.clone(), cancel.clone());
         let found = tokio::task::spawn_blocking(move || {
             let matcher = matcher(&arguments.query).map_err(|error| ToolError::new(format!("query: {error}.")))?;
@@ -111,7 +112,7 @@ impl Found {
     }
 }
 
-fn find(matcher: &RegexMatcher, root: &Path, place: &Located, cancel: &CancellationToken) -> Found {
+fn find(matcher: &RegexMatcher, root: &Root, place: &Located, cancel: &CancellationToken) -> Found {
     let mut searcher = SearcherBuilder::new()
         .binary_detection(BinaryDetection::quit(b'\0'))
         .heap_limit(Some(HEAP_LIMIT))
@@ -122,9 +123,10 @@ fn find(matcher: &RegexMatcher, root: &Path, place: &Located, cancel: &Cancellat
         if cancel.is_cancelled() {
             break;
         }
-        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
+        let name = path.strip_prefix(root.path()).unwrap_or(&path).to_string_lossy();
         let mut lines = Lines { name: &name, lines: Vec::new(), binary: false };
-        match searcher.search_path(matcher, &path, &mut lines) {
+        let searched = open(root, &path).and_then(|file| searcher.search_file(matcher, &file, &mut lines));
+        match searched {
             Ok(()) if !lines.binary => found.add(lines.lines),
             Ok(()) => {}
             Err(error) => tracing::debug!(path = %path.display(), %error, "left out of a search"),
@@ -133,10 +135,16 @@ fn find(matcher: &RegexMatcher, root: &Path, place: &Located, cancel: &Cancellat
     found
 }
 
+/// Opens a file that the walk came by. By now a link could be in its place or above it, so that it is found anew.
+fn open(root: &Root, path: &Path) -> io::Result<File> {
+    let file = root.found(path).ok_or(io::ErrorKind::NotFound)?.open()?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
 /// The files to search, sorted by path. Ignore files count even where there is no repository, those above the workspace
 /// do not.
-fn files(root: &Path, place: &Located) -> Vec<PathBuf> {
-    let walk = WalkBuilder::new(root)
+fn files(root: &Root, place: &Located) -> Vec<PathBuf> {
+    let walk = WalkBuilder::new(root.path())
         .parents(false)
         .ignore(false)
         .git_global(false)
@@ -146,7 +154,7 @@ fn files(root: &Path, place: &Located) -> Vec<PathBuf> {
     let entries = walk.flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
     let mut files: Vec<PathBuf> = entries.map(ignore::DirEntry::into_path).collect();
     files.retain(|path| path.starts_with(&place.real));
-    if place.real.is_file() && files.is_empty() {
+    if place.kind == Kind::File && files.is_empty() {
         files.push(place.real.clone());
     }
     files.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::{Capture, SpillDirectory};
 use super::{Command, ExecResult, Program, Sandbox, SandboxError, Status};
-use crate::paths;
+use crate::paths::Root;
 
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -79,7 +79,8 @@ impl LocalSandbox {
     }
 
     fn spawn(&self, command: &Command, output: io::PipeWriter) -> Result<Child, SandboxError> {
-        let directory = paths::locate_existing(&self.root, &command.directory.to_string_lossy())
+        let directory = Root::canonical(&self.root)
+            .existing(&command.directory.to_string_lossy())
             .map_err(|source| SandboxError::Directory { directory: command.directory.clone(), source })?;
         let mut process = match &command.program {
             Program::Script(script) => {

@@ -11,6 +11,7 @@ mod apply_patch;
 mod check;
 mod editor;
 mod multi_edit;
+mod race;
 mod sandbox;
 mod search;
 mod shell;
