@@ -53,6 +53,7 @@
 //! [`Toolbox`].
 
 pub mod check;
+pub mod edit_check;
 pub mod editor;
 pub mod episode;
 mod files;
@@ -76,6 +77,7 @@ use entropo_agent::Toolbox;
 use entropo_agent::tool::ToolboxError;
 
 pub use check::{Checker, Grading, LogFormat, TestReport, Verdict};
+pub use edit_check::{EditCheck, ProposedEdit};
 pub use editor::Editor;
 pub use episode::CodingEpisode;
 pub use finish::Finish;

@@ -4,17 +4,18 @@
 //! [`Editor`](crate::Editor): a model that remembers a file wrongly is told so and changes no other place.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::edit_check::EditCheck;
 use crate::editor::text;
-use crate::files::{self, Change, Encoding, Stored, commit};
+use crate::files::Files;
 use crate::history::History;
-use crate::paths;
 
 /// Edits in one call.
 const MAX_EDITS: usize = 100;
@@ -22,8 +23,7 @@ const MAX_EDITS: usize = 100;
 /// Makes several replacements in a file.
 #[derive(Debug)]
 pub struct MultiEdit {
-    root: PathBuf,
-    history: Option<History>,
+    files: Files,
 }
 
 /// What [`MultiEdit`] is asked to do.
@@ -55,41 +55,41 @@ impl MultiEdit {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()?, history: None })
+        Ok(Self { files: Files::new(root, &History::new())? })
     }
 
     /// Keeps its changes in `history`, so that they can be taken back.
     #[must_use]
     pub fn with_history(mut self, history: &History) -> Self {
-        self.history = Some(history.clone());
+        self.files.history = history.clone();
         self
     }
 
-    fn edit(&self, arguments: &MultiEditArgs) -> Result<String, ToolError> {
+    /// Has each edit looked at before it is kept.
+    #[must_use]
+    pub fn with_check(mut self, check: Arc<dyn EditCheck>) -> Self {
+        self.files.check = Some(check);
+        self
+    }
+
+    fn edit(&self, arguments: &MultiEditArgs) -> Result<String, String> {
         let count = arguments.edits.len();
         if count == 0 || count > MAX_EDITS {
-            return Err(ToolError::new(format!("edits must have from 1 to {MAX_EDITS} entries; there are {count}.")));
+            return Err(format!("edits must have from 1 to {MAX_EDITS} entries; there are {count}."));
         }
-        let place = paths::locate_existing(&self.root, &arguments.path).map_err(ToolError::new)?;
-        let before = files::read(&place).map_err(ToolError::new)?;
-        let refused = |reason: &dyn std::fmt::Display| ToolError::new(format!("{}: {reason}.", place.shown));
-        let (mut content, encoding) = Encoding::decode(&before.bytes).map_err(|reason| refused(&reason))?;
-        for (edit, number) in arguments.edits.iter().zip(1..) {
-            content = text::replace(&place.shown, &content, &edit.old_str, &edit.new_str)
-                .map_err(|error| ToolError::new(format!("Nothing changed; edit {number}: {error}")))?;
-        }
-        let bytes = encoding.encode(&content).map_err(|reason| refused(&reason))?;
-        let after = Stored { bytes, mode: before.mode };
-        let message = match count {
-            1 => format!("Edited {}.", place.shown),
-            _ => format!("Edited {} in {count} places.", place.shown),
-        };
-        let change = Change { place, before: Some(before), after: Some(after) };
-        commit(std::slice::from_ref(&change)).map_err(ToolError::new)?;
-        if let Some(history) = &self.history {
-            history.record(change);
-        }
-        Ok(message)
+        let name = self.files.edit(&arguments.path, |name, text| {
+            let mut content = String::new();
+            for (edit, number) in arguments.edits.iter().zip(1..) {
+                let before = if number == 1 { text } else { &content };
+                content = text::replace(name, before, &edit.old_str, &edit.new_str)
+                    .map_err(|reason| format!("Nothing changed; edit {number}: {reason}"))?;
+            }
+            Ok::<_, String>(content)
+        })?;
+        Ok(match count {
+            1 => format!("Edited {name}."),
+            _ => format!("Edited {name} in {count} places."),
+        })
     }
 }
 
@@ -104,6 +104,6 @@ impl Tool for MultiEdit {
     }
 
     async fn call(&self, arguments: MultiEditArgs, _cancel: &CancellationToken) -> Result<ToolOutput, ToolError> {
-        self.edit(&arguments).map(ToolOutput::text)
+        self.edit(&arguments).map(ToolOutput::text).map_err(ToolError::new)
     }
 }

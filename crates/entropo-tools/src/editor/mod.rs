@@ -4,42 +4,28 @@
 //! some other place. Paths are confined to the workspace, line endings and permissions are kept, and each change is
 //! written to a new file that then takes the old one's place, so that no reader sees half of it.
 
-mod change;
 mod nearest;
 pub(crate) mod text;
 mod view;
 
-use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::files;
+use crate::edit_check::EditCheck;
+use crate::files::{self, Change, Encoding, Files, Stored};
 use crate::history::History;
-use crate::paths::{self, Located};
-
-/// Edits that can be undone, over all files.
-const MAX_HISTORY: usize = 100;
+use crate::paths::Kind;
 
 /// Views and changes files of a workspace.
 #[derive(Debug)]
 pub struct Editor {
-    root: PathBuf,
-    history: Mutex<VecDeque<Edit>>,
-    shared: Option<History>,
-}
-
-/// One change of one file, for undoing it.
-#[derive(Debug)]
-struct Edit {
-    path: PathBuf,
-    before: Option<String>,
-    after: String,
+    files: Files,
 }
 
 /// What the [`Editor`] is asked to do.
@@ -82,19 +68,28 @@ impl Editor {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()?, history: Mutex::default(), shared: None })
+        let history = History::new();
+        history.shows();
+        Ok(Self { files: Files::new(root, &history)? })
     }
 
-    /// Keeps its edits in a history that other tools share, in place of one of its own.
-    ///
-    /// Its `undo` then also takes back what they changed; ten changes of each file are kept.
+    /// Keeps its edits in a history that other tools share, so that its `undo` also takes back what they changed, and
+    /// none of them changes a file that has become another since it was viewed.
     #[must_use]
     pub fn with_history(mut self, history: &History) -> Self {
-        self.shared = Some(history.clone());
+        history.shows();
+        self.files.history = history.clone();
         self
     }
 
-    fn carry_out(&self, arguments: &EditorArgs) -> Result<String, ToolError> {
+    /// Has each edit looked at before it is kept.
+    #[must_use]
+    pub fn with_check(mut self, check: Arc<dyn EditCheck>) -> Self {
+        self.files.check = Some(check);
+        self
+    }
+
+    fn carry_out(&self, arguments: &EditorArgs) -> Result<String, String> {
         match arguments.command {
             EditorCommand::View => self.view(&arguments.path, arguments.view_range),
             EditorCommand::Create => self.create(&arguments.path, needed("create", "file_text", &arguments.file_text)?),
@@ -110,82 +105,45 @@ impl Editor {
         }
     }
 
-    fn view(&self, path: &str, range: Option<[i64; 2]>) -> Result<String, ToolError> {
-        let place = paths::locate_existing(&self.root, path).map_err(ToolError::new)?;
-        if place.real.is_dir() {
-            match range {
+    fn view(&self, path: &str, range: Option<[i64; 2]>) -> Result<String, String> {
+        let place = self.files.existing(path).map_err(|error| error.to_string())?;
+        if place.kind == Kind::Directory {
+            return match range {
                 None => view::directory(&place),
-                Some(_) => Err(ToolError::new(format!("{} is a directory; view_range is for files.", place.shown))),
-            }
-        } else {
-            view::file(&place, &read(&place)?, range)
+                Some(_) => Err(format!("{} is a directory; view_range is for files.", place.shown)),
+            };
         }
+        let stored = files::read(&place)?;
+        let (text, _) = Encoding::decode(&stored.bytes).map_err(|reason| format!("{}: {reason}.", place.shown))?;
+        let shown = view::file(&place.shown, &text, range)?;
+        self.files.history.saw(&place, &stored);
+        Ok(shown)
     }
 
-    fn create(&self, path: &str, content: &str) -> Result<String, ToolError> {
-        let place = paths::locate(&self.root, path).map_err(ToolError::new)?;
-        if place.exists {
-            return Err(ToolError::new(format!("{} already exists; use str_replace to change it.", place.shown)));
+    fn create(&self, path: &str, content: &str) -> Result<String, String> {
+        let place = self.files.locate(path).map_err(|error| error.to_string())?;
+        let name = place.shown.clone();
+        if place.kind != Kind::Nothing {
+            return Err(format!("{name} already exists; use str_replace to change it."));
         }
-        change::create(&place.real, content).map_err(|error| failed(&place, &error))?;
-        let message = format!("Created {}.", place.shown);
-        self.remember(place, None, content.to_owned());
-        Ok(message)
+        let bytes = Encoding::UTF_8.write(content.to_owned()).map_err(|reason| format!("{name}: {reason}."))?;
+        self.files.keep(vec![Change { place, before: None, after: Some(Stored::new(bytes)) }])?;
+        Ok(format!("Created {name}."))
     }
 
-    fn replace(&self, path: &str, old: &str, new: &str) -> Result<String, ToolError> {
-        let place = paths::locate_existing(&self.root, path).map_err(ToolError::new)?;
-        let before = read(&place)?;
-        let after = text::replace(&place.shown, &before, old, new)?;
-        self.write(place, before, after)
+    fn replace(&self, path: &str, old: &str, new: &str) -> Result<String, String> {
+        let name = self.files.edit(path, |name, text| text::replace(name, text, old, new))?;
+        Ok(format!("Edited {name}."))
     }
 
-    fn insert(&self, path: &str, line: usize, new: &str) -> Result<String, ToolError> {
-        let place = paths::locate_existing(&self.root, path).map_err(ToolError::new)?;
-        let before = read(&place)?;
-        let after = text::insert(&place.shown, &before, line, new)?;
-        self.write(place, before, after)
+    fn insert(&self, path: &str, line: usize, new: &str) -> Result<String, String> {
+        let name = self.files.edit(path, |name, text| text::insert(name, text, line, new))?;
+        Ok(format!("Edited {name}."))
     }
 
-    fn write(&self, place: Located, before: String, after: String) -> Result<String, ToolError> {
-        change::overwrite(&place.real, &after).map_err(|error| failed(&place, &error))?;
-        let message = format!("Edited {}.", place.shown);
-        self.remember(place, Some(before), after);
-        Ok(message)
-    }
-
-    fn undo(&self, path: &str) -> Result<String, ToolError> {
-        let place = paths::locate(&self.root, path).map_err(ToolError::new)?;
-        if let Some(shared) = &self.shared {
-            return shared.undo(&place).map_err(ToolError::new);
-        }
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(at) = history.iter().rposition(|edit| edit.path == place.real) else {
-            return Err(ToolError::new(format!("No edit of {} to undo.", place.shown)));
-        };
-        let Some(edit) = history.get(at) else { return Ok(String::new()) };
-        if !place.exists || read(&place)? != edit.after {
-            let reason = format!("{} has changed since its last edit; nothing undone.", place.shown);
-            return Err(ToolError::new(reason));
-        }
-        let undone = match &edit.before {
-            Some(before) => change::overwrite(&place.real, before),
-            None => std::fs::remove_file(&place.real),
-        };
-        undone.map_err(|error| failed(&place, &error))?;
-        history.remove(at);
-        Ok(format!("Undid the last edit of {}.", place.shown))
-    }
-
-    fn remember(&self, place: Located, before: Option<String>, after: String) {
-        if let Some(shared) = &self.shared {
-            return shared.record_text(place, before, after);
-        }
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        if history.len() == MAX_HISTORY {
-            history.pop_front();
-        }
-        history.push_back(Edit { path: place.real, before, after });
+    fn undo(&self, path: &str) -> Result<String, String> {
+        let place = self.files.locate(path).map_err(|error| error.to_string())?;
+        self.files.history.undo(&place)
     }
 }
 
@@ -201,19 +159,10 @@ impl Tool for Editor {
     }
 
     async fn call(&self, arguments: EditorArgs, _cancel: &CancellationToken) -> Result<ToolOutput, ToolError> {
-        self.carry_out(&arguments).map(ToolOutput::text)
+        self.carry_out(&arguments).map(ToolOutput::text).map_err(ToolError::new)
     }
 }
 
-fn needed<'a, T>(command: &str, name: &str, value: &'a Option<T>) -> Result<&'a T, ToolError> {
-    value.as_ref().ok_or_else(|| ToolError::new(format!("{command} needs {name}.")))
-}
-
-fn read(place: &Located) -> Result<String, ToolError> {
-    let stored = files::read(place).map_err(ToolError::new)?;
-    String::from_utf8(stored.bytes).map_err(|_| ToolError::new(format!("{} is not UTF-8 text.", place.shown)))
-}
-
-fn failed(place: &Located, error: &io::Error) -> ToolError {
-    ToolError::new(format!("{}: {}.", place.shown, error.kind()))
+fn needed<'a, T>(command: &str, name: &str, value: &'a Option<T>) -> Result<&'a T, String> {
+    value.as_ref().ok_or_else(|| format!("{command} needs {name}."))
 }

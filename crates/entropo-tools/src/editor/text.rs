@@ -5,20 +5,22 @@
 
 use std::borrow::Cow;
 
-use entropo_agent::ToolError;
+use memchr::{memchr, memchr_iter, memmem};
 
 use super::nearest;
 
 /// Occurrences whose lines are named when there are several.
 const NAMED_OCCURRENCES: usize = 10;
+/// Occurrences that are counted; more would take long where they overlap.
+const COUNTED_OCCURRENCES: usize = 1000;
 
 /// Replaces the one occurrence of `old`; `name` is the file's, for the errors.
-pub(crate) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
+pub(crate) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, String> {
     if old.is_empty() {
-        return Err(ToolError::new("old_str must not be empty."));
+        return Err("old_str must not be empty.".to_owned());
     }
     if old == new {
-        return Err(ToolError::new("old_str and new_str are the same."));
+        return Err("old_str and new_str are the same.".to_owned());
     }
     let (old, new) = (with_endings_of(text, old), with_endings_of(text, new));
     let found = occurrences(text, &old);
@@ -27,54 +29,85 @@ pub(crate) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<St
             let (before, rest) = text.split_at(at);
             Ok([before, &new, rest.split_at(old.len()).1].concat())
         }
-        [] => Err(ToolError::new(nearest::not_found(name, text, &old))),
-        several => Err(ToolError::new(ambiguous(name, text, several))),
+        [] => Err(nearest::not_found(name, text, &old)),
+        several => Err(ambiguous(name, text, several)),
     }
 }
 
 /// Where `part` begins, counting overlapping places too, as each is one the model could mean.
 fn occurrences(text: &str, part: &str) -> Vec<usize> {
     let step = part.chars().next().map_or(1, char::len_utf8);
+    let finder = memmem::Finder::new(part);
     let mut found = Vec::new();
     let mut from = 0;
-    while let Some(at) = text.get(from..).and_then(|rest| rest.find(part)) {
+    while let Some(at) = text.as_bytes().get(from..).and_then(|rest| finder.find(rest)) {
         found.push(from + at);
         from += at + step;
+        if found.len() > COUNTED_OCCURRENCES {
+            break;
+        }
     }
     found
 }
 
 fn ambiguous(name: &str, text: &str, found: &[usize]) -> String {
-    let mut lines: Vec<usize> = found.iter().map(|at| 1 + text.split_at(*at).0.matches('\n').count()).collect();
+    let (mut line, mut from) = (1, 0);
+    let mut lines: Vec<usize> = Vec::new();
+    for &at in found {
+        line += newlines(text.get(from..at).unwrap_or_default());
+        from = at;
+        lines.push(line);
+    }
     lines.dedup();
     let word = if lines.len() == 1 { "line" } else { "lines" };
     let more = if lines.len() > NAMED_OCCURRENCES { ", …" } else { "" };
     let lines: Vec<String> = lines.iter().take(NAMED_OCCURRENCES).map(usize::to_string).collect();
-    format!("old_str occurs {} times in {name}, on {word} {}{more}.", found.len(), lines.join(", "))
+    let count = match found.len() {
+        counted if counted > COUNTED_OCCURRENCES => format!("more than {COUNTED_OCCURRENCES}"),
+        counted => counted.to_string(),
+    };
+    format!("old_str occurs {count} times in {name}, on {word} {}{more}.", lines.join(", "))
 }
 
 /// Inserts whole lines after line `after`; a last line without an ending gets one first.
-pub(super) fn insert(name: &str, text: &str, after: usize, new: &str) -> Result<String, ToolError> {
-    let lines = text.split_inclusive('\n').count();
+pub(super) fn insert(name: &str, text: &str, after: usize, new: &str) -> Result<String, String> {
+    let lines = lines(text);
     if after > lines {
-        let reason = format!("insert_line must be from 0 to {lines}, the number of lines in {name}.");
-        return Err(ToolError::new(reason));
+        return Err(format!("insert_line must be from 0 to {lines}, the number of lines in {name}."));
     }
     let ending = if has_crlf(text) { "\r\n" } else { "\n" };
-    let at = text.split_inclusive('\n').take(after).map(str::len).sum();
-    let (before, rest) = text.split_at(at);
+    let rest = self::after(text, after);
+    let before = text.split_at(text.len() - rest.len()).0;
     let before_ending = if before.is_empty() || before.ends_with('\n') { "" } else { ending };
     let new_ending = if new.ends_with('\n') { "" } else { ending };
     Ok([before, before_ending, &with_endings_of(text, new), new_ending, rest].concat())
 }
 
+fn newlines(text: &str) -> usize {
+    memchr_iter(b'\n', text.as_bytes()).count()
+}
+
+/// How many lines there are; a last one need not have an ending.
+pub(crate) fn lines(text: &str) -> usize {
+    newlines(text) + usize::from(!text.is_empty() && !text.ends_with('\n'))
+}
+
+/// What follows the first `count` lines.
+pub(super) fn after(text: &str, count: usize) -> &str {
+    let Some(last) = count.checked_sub(1) else { return text };
+    let end = memchr_iter(b'\n', text.as_bytes()).nth(last);
+    end.and_then(|end| text.get(end + 1..)).unwrap_or_default()
+}
+
 /// Whether all lines end with CRLF, and there is one that does.
 pub(crate) fn has_crlf(text: &str) -> bool {
-    text.contains("\r\n") && text.split_inclusive('\n').all(|line| !line.ends_with('\n') || line.ends_with("\r\n"))
+    let bytes = text.as_bytes();
+    let crlf = |end: usize| end.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\r');
+    memchr(b'\n', bytes).is_some_and(crlf) && memchr_iter(b'\n', bytes).all(crlf)
 }
 
 fn with_endings_of<'a>(text: &str, written: &'a str) -> Cow<'a, str> {
-    if has_crlf(text) && written.contains('\n') {
+    if written.contains('\n') && has_crlf(text) {
         Cow::Owned(written.replace("\r\n", "\n").replace('\n', "\r\n"))
     } else {
         Cow::Borrowed(written)
@@ -113,7 +146,7 @@ mod tests {
 
     #[test]
     fn none_or_several_are_refused() {
-        let refusal = |text: &str, old: &str, new: &str| replace("f", text, old, new).unwrap_err().to_string();
+        let refusal = |text: &str, old: &str, new: &str| replace("f", text, old, new).unwrap_err();
         assert_eq!(refusal("x\ny\nx\n", "x", "z"), "old_str occurs 2 times in f, on lines 1, 3.");
         assert_eq!(refusal("aaa\n", "aa", "z"), "old_str occurs 2 times in f, on line 1.");
         assert_eq!(
@@ -137,7 +170,7 @@ mod tests {
         ] {
             assert_eq!(insert("f", text, after, new).unwrap(), result, "{text:?}");
         }
-        let refusal = insert("f", "a\nb\n", 3, "c").unwrap_err().to_string();
+        let refusal = insert("f", "a\nb\n", 3, "c").unwrap_err();
         assert_eq!(refusal, "insert_line must be from 0 to 2, the number of lines in f.");
     }
 }

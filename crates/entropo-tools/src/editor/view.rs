@@ -1,12 +1,14 @@
 //! What a model sees of files and directories.
 
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 
-use entropo_agent::ToolError;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
-use super::{failed, text};
+use super::text;
+use crate::files::failed;
 use crate::paths::Located;
 
 /// Bytes shown at once.
@@ -17,47 +19,59 @@ const MAX_ENTRIES: usize = 200;
 const DEPTH: usize = 2;
 
 /// The lines of a file in a range, each as its number, a tab and the line.
-pub(super) fn file(place: &Located, content: &str, range: Option<[i64; 2]>) -> Result<String, ToolError> {
+pub(super) fn file(name: &str, content: &str, range: Option<[i64; 2]>) -> Result<String, String> {
     if content.is_empty() {
-        return Ok(format!("{} is empty.", place.shown));
+        return Ok(format!("{name} is empty."));
     }
+    let count = text::lines(content);
+    let (first, last) = bounds(name, range, count)?;
     let ending = if text::has_crlf(content) { "\r\n" } else { "\n" };
-    let count = content.split_inclusive('\n').count();
-    let (first, last) = bounds(&place.shown, range, count)?;
     let mut shown = String::new();
-    let lines = content.split_inclusive('\n').zip(1..).skip(first - 1).take(last + 1 - first);
-    for (line, number) in lines {
+    for (line, number) in text::after(content, first - 1).split_inclusive('\n').zip(first..=last) {
         let separator = if shown.is_empty() { "" } else { "\n" };
         let line = line.strip_suffix(ending).unwrap_or(line);
+        if shown.len() + line.len() > MAX_SHOWN {
+            return Err(too_long(name, content, range, (number, line)));
+        }
         shown.push_str(&format!("{separator}{number}\t{line}"));
     }
-    if shown.len() <= MAX_SHOWN {
-        return Ok(shown);
+    let end = (last, "");
+    if shown.len() <= MAX_SHOWN { Ok(shown) } else { Err(too_long(name, content, range, end)) }
+}
+
+/// What to do about a file or a range that is longer than what is shown at once, and ends to be at a line.
+fn too_long(name: &str, content: &str, range: Option<[i64; 2]>, (number, line): (usize, &str)) -> String {
+    let size = format!("{name} is too long to show: {} lines, {} bytes", text::lines(content), content.len());
+    if line.len() > MAX_SHOWN {
+        let longest = line.len();
+        return format!("{size}; line {number} alone has {longest} bytes: use search, or view the lines beside it.");
     }
     let advice = if range.is_none() { "use search, or give a view_range" } else { "give a smaller view_range" };
-    let reason = format!("{} is too long to show: {count} lines, {} bytes; {advice}.", place.shown, content.len());
-    Err(ToolError::new(reason))
+    format!("{size}; {advice}.")
 }
 
 /// The first and last line to show, counted from 1; a last line beyond the end means the end.
-fn bounds(name: &str, range: Option<[i64; 2]>, count: usize) -> Result<(usize, usize), ToolError> {
+fn bounds(name: &str, range: Option<[i64; 2]>, count: usize) -> Result<(usize, usize), String> {
     let Some([first, last]) = range else { return Ok((1, count)) };
     let end = if last == -1 { Ok(count) } else { usize::try_from(last) };
     match (usize::try_from(first), end) {
         (Ok(first), Ok(_)) if first > count => {
-            Err(ToolError::new(format!("view_range begins at line {first}, but {name} has {count} lines.")))
+            Err(format!("view_range begins at line {first}, but {name} has {count} lines."))
         }
         (Ok(first), Ok(last)) if first >= 1 && first <= last => Ok((first, last.min(count))),
-        _ => Err(ToolError::new("view_range must be [first, last] with 1 <= first <= last, or last = -1 for the end.")),
+        _ => Err("view_range must be [first, last] with 1 <= first <= last, or last = -1 for the end.".to_owned()),
     }
 }
 
 /// The entries of a directory two levels deep, one a line, sorted; directories end with a slash, hidden ones are left
 /// out.
-pub(super) fn directory(place: &Located) -> Result<String, ToolError> {
+pub(super) fn directory(place: &Located) -> Result<String, String> {
     let prefix = if place.shown == "." { String::new() } else { format!("{}/", place.shown) };
     let mut entries = Vec::new();
-    list(&place.real, &prefix, DEPTH, &mut entries).map_err(|error| failed(place, &error))?;
+    let directory = open(&place.directory, &place.name);
+    directory
+        .and_then(|opened| list(&opened, &prefix, DEPTH, &mut entries))
+        .map_err(|error| failed(&place.shown, &error))?;
     if entries.is_empty() {
         return Ok(format!("{} is empty.", place.shown));
     }
@@ -70,21 +84,34 @@ pub(super) fn directory(place: &Located) -> Result<String, ToolError> {
     Ok(entries.join("\n"))
 }
 
-fn list(directory: &Path, prefix: &str, depth: usize, entries: &mut Vec<String>) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
+fn open(above: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(above, name, flags, Mode::empty())?)
+}
+
+fn list(directory: &OwnedFd, prefix: &str, depth: usize, entries: &mut Vec<String>) -> io::Result<()> {
+    for entry in Dir::read_from(directory)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') {
+        let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
+        let shown = name.to_string_lossy();
+        if shown.starts_with('.') {
             continue;
         }
-        if !entry.file_type()?.is_dir() {
-            entries.push(format!("{prefix}{name}"));
+        let mut kind = entry.file_type();
+        if kind == FileType::Unknown {
+            let found = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW);
+            kind = found.map_or(FileType::Unknown, |found| FileType::from_raw_mode(found.st_mode));
+        }
+        if kind != FileType::Directory {
+            entries.push(format!("{prefix}{shown}"));
             continue;
         }
-        let prefix = format!("{prefix}{name}/");
+        let prefix = format!("{prefix}{shown}/");
         if depth > 1 {
-            list(&entry.path(), &prefix, depth - 1, entries)?;
+            // One that may not be read, or is gone by now, is named and not listed.
+            if let Ok(below) = open(directory, &name) {
+                list(&below, &prefix, depth - 1, entries)?;
+            }
         }
         entries.push(prefix);
     }

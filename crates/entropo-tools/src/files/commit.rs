@@ -4,15 +4,17 @@
 //! rename. A file that is no longer what it was when it was read stops the whole, as does any failure, and what had
 //! taken its place by then is put back.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use tempfile::NamedTempFile;
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::Errno;
 
-use super::{Stored, present};
-use crate::paths::Located;
+use super::temporary::Temporary;
+use super::{Stored, changed_meanwhile, failed, holds};
+use crate::paths::{self, Located};
 
 /// What becomes of one file.
 #[derive(Clone, Debug)]
@@ -25,14 +27,8 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// The change that takes this one back.
-    pub(crate) fn reversed(&self) -> Self {
-        Self { place: self.place.clone(), before: self.after.clone(), after: self.before.clone() }
-    }
-
-    /// Whether the file still is what this change was made for.
-    pub(crate) fn fits(&self) -> bool {
-        unchanged(self).is_ok()
+    fn failed(&self, error: &io::Error) -> String {
+        failed(&self.place.shown, error)
     }
 }
 
@@ -42,92 +38,102 @@ pub(crate) fn commit(changes: &[Change]) -> Result<(), String> {
     let outcome = stage_and_place(changes, &mut made);
     if outcome.is_err() {
         // Innermost first; one that meanwhile holds something of others stays.
-        for directory in made.iter().rev() {
-            let _ = fs::remove_dir(directory);
+        for (above, name) in made.iter().rev() {
+            let _ = rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR);
         }
     }
     outcome
 }
 
-fn stage_and_place(changes: &[Change], made: &mut Vec<PathBuf>) -> Result<(), String> {
+/// Directories that were made, each by the one above it and its name.
+type Made = Vec<(Arc<OwnedFd>, OsString)>;
+
+/// A change whose new content is written.
+struct Staged<'a> {
+    change: &'a Change,
+    /// The directory of the file, which by now exists.
+    directory: Arc<OwnedFd>,
+    content: Option<Temporary>,
+}
+
+fn stage_and_place(changes: &[Change], made: &mut Made) -> Result<(), String> {
     let mut staged = Vec::new();
     for change in changes {
-        unchanged(change)?;
-        staged.push(stage(change, made).map_err(|error| failed(change, &error))?);
+        staged.push(stage(change, made).map_err(|error| change.failed(&error))?);
     }
-    for (at, (change, file)) in changes.iter().zip(staged).enumerate() {
-        let placed = unchanged(change).and_then(|()| place(change, file).map_err(|error| failed(change, &error)));
+    let mut done: Vec<(&Change, Arc<OwnedFd>)> = Vec::new();
+    for Staged { change, directory, content } in staged {
+        let placed = unchanged(&directory, change)
+            .and_then(|()| place(&directory, change, content).map_err(|error| change.failed(&error)));
         if let Err(reason) = placed {
-            let lost: Vec<&str> = changes.iter().take(at).filter_map(|done| put_back(done).err()).collect();
+            let lost: Vec<&str> =
+                done.iter().filter_map(|(change, directory)| put_back(directory, change).err()).collect();
             let lost = if lost.is_empty() { String::new() } else { format!(" Still changed: {}.", lost.join(", ")) };
             return Err(format!("{reason}{lost}"));
         }
+        done.push((change, directory));
     }
     Ok(())
 }
 
 /// Whether the file still is what it was when it was read.
-fn unchanged(change: &Change) -> Result<(), String> {
-    let now = present(&change.place.real).map_err(|error| failed(change, &error))?;
-    if now.as_ref() == change.before.as_ref().map(|before| &before.bytes) {
-        Ok(())
-    } else {
-        Err(format!("{} was changed by others meanwhile; look at it again.", change.place.shown))
-    }
+fn unchanged(directory: &OwnedFd, change: &Change) -> Result<(), String> {
+    let same = match (paths::open(directory, &change.place.name), &change.before) {
+        (Ok(file), Some(before)) => holds(file, &before.bytes).map_err(|error| change.failed(&error))?,
+        (Ok(_), None) => false,
+        (Err(error), before) if error.kind() == io::ErrorKind::NotFound => before.is_none(),
+        (Err(error), _) => return Err(change.failed(&error)),
+    };
+    if same { Ok(()) } else { Err(changed_meanwhile(&change.place.shown)) }
 }
 
-/// A temporary file with the new content in the same directory, as a rename must not cross file systems.
-fn stage(change: &Change, made: &mut Vec<PathBuf>) -> io::Result<Option<NamedTempFile>> {
-    let Some(after) = &change.after else { return Ok(None) };
-    let directory = change.place.real.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    make_directories(directory, made)?;
-    // The process's mask takes from these what it takes from every new file.
-    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory)?;
-    file.write_all(&after.bytes)?;
-    if let Some(mode) = after.mode {
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+fn stage<'a>(change: &'a Change, made: &mut Made) -> io::Result<Staged<'a>> {
+    let mut directory = Arc::clone(&change.place.directory);
+    for name in &change.place.missing {
+        match rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) => made.push((Arc::clone(&directory), name.clone())),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        directory = Arc::new(paths::open_directory(&directory, name)?);
     }
-    Ok(Some(file))
+    let content = change.after.as_ref().map(|after| Temporary::write(&directory, after)).transpose()?;
+    Ok(Staged { change, directory, content })
 }
 
-fn make_directories(directory: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
-    let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
-    for path in missing.into_iter().rev() {
-        fs::create_dir(path)?;
-        made.push(path.to_path_buf());
-    }
-    Ok(())
+fn place(directory: &OwnedFd, change: &Change, content: Option<Temporary>) -> io::Result<()> {
+    put(directory, &change.place.name, change.before.is_some(), content)
 }
 
-fn place(change: &Change, file: Option<NamedTempFile>) -> io::Result<()> {
-    let path = &change.place.real;
-    match file {
-        None if change.before.is_none() => {}
-        None => fs::remove_file(path)?,
-        Some(file) if change.before.is_none() => drop(file.persist_noclobber(path)?),
-        Some(file) => drop(file.persist(path)?),
+fn put(directory: &OwnedFd, name: &OsStr, is_there: bool, content: Option<Temporary>) -> io::Result<()> {
+    match content {
+        None if !is_there => Ok(()),
+        None => Ok(rustix::fs::unlinkat(directory, name, AtFlags::empty())?),
+        Some(content) if is_there => content.replace(name),
+        Some(content) => content.create(name),
     }
-    Ok(())
 }
 
 /// Takes one change back; the error is the name of the file that stays changed.
-fn put_back(change: &Change) -> Result<(), &str> {
-    let back = change.reversed();
-    let done = unchanged(&back).is_ok() && stage(&back, &mut Vec::new()).and_then(|file| place(&back, file)).is_ok();
+fn put_back<'a>(directory: &Arc<OwnedFd>, change: &'a Change) -> Result<(), &'a str> {
+    let back = Change { place: change.place.clone(), before: change.after.clone(), after: change.before.clone() };
+    let write = || back.after.as_ref().map(|after| Temporary::write(directory, after)).transpose();
+    let done =
+        unchanged(directory, &back).is_ok() && write().and_then(|content| place(directory, &back, content)).is_ok();
     if done { Ok(()) } else { Err(&change.place.shown) }
-}
-
-fn failed(change: &Change, error: &io::Error) -> String {
-    format!("{}: {}.", change.place.shown, error.kind())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+    use crate::paths::Root;
 
     fn change(root: &Path, name: &str, before: Option<&str>, after: Option<&str>) -> Change {
-        let stored = |text: &str| Stored { bytes: text.into(), mode: None };
-        let place = Located { real: root.join(name), shown: name.to_owned(), exists: before.is_some() };
+        let stored = |text: &str| Stored::new(text.into());
+        let place = Root::new(root).unwrap().locate(name).unwrap();
         Change { place, before: before.map(stored), after: after.map(stored) }
     }
 

@@ -21,20 +21,21 @@ impl Encoding {
     pub(crate) const UTF_8: Self = Self { charset: UTF_8, mark: false };
 
     /// The text of `bytes` and how it was written, or why it is none.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<(String, Self), &'static str> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Self), &'static str> {
         if let Some((charset, length)) = encoding_rs::Encoding::for_bom(bytes) {
             let (_, rest) = bytes.split_at(length);
             let encoding = Self { charset, mark: true };
             let text = charset.decode_without_bom_handling_and_without_replacement(rest);
             let text = text.ok_or("its byte order mark does not fit the bytes after it")?.into_owned();
             // UTF-32 begins with the mark of UTF-16 too.
-            return if is_binary(text.as_bytes()) { Err(BINARY) } else { encoding.proven(text, bytes) };
+            let text = if is_binary(text.as_bytes()) { Err(BINARY) } else { encoding.proven(text, bytes) };
+            return text.map(|text| (Cow::Owned(text), encoding));
         }
         if is_binary(bytes) {
             return Err(BINARY);
         }
         if let Ok(text) = str::from_utf8(bytes) {
-            return Ok((text.to_owned(), Self::UTF_8));
+            return Ok((Cow::Borrowed(text), Self::UTF_8));
         }
         let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
         detector.feed(bytes, true);
@@ -42,22 +43,31 @@ impl Encoding {
         for charset in [detector.guess(None, Utf8Detection::Deny), WINDOWS_1252] {
             let encoding = Self { charset, mark: false };
             let text = charset.decode_without_bom_handling_and_without_replacement(bytes);
-            if let Some(Ok(decoded)) = text.map(|text| encoding.proven(text.into_owned(), bytes)) {
-                return Ok(decoded);
+            if let Some(Ok(text)) = text.map(|text| encoding.proven(text.into_owned(), bytes)) {
+                return Ok((Cow::Owned(text), encoding));
             }
         }
         Err("its encoding is unknown")
     }
 
-    fn proven(self, text: String, bytes: &[u8]) -> Result<(String, Self), &'static str> {
+    fn proven(self, text: String, bytes: &[u8]) -> Result<String, &'static str> {
         match self.encode(&text) {
-            Ok(again) if again == bytes => Ok((text, self)),
+            Ok(again) if again == bytes => Ok(text),
             _ => Err("its bytes would not survive being read and written"),
         }
     }
 
+    /// The bytes of a file whose text was changed to this, or why there can be none.
+    pub(crate) fn write(self, text: String) -> Result<Vec<u8>, String> {
+        if is_binary(text.as_bytes()) {
+            let control = text.chars().find(|&letter| u8::try_from(letter).is_ok_and(is_control)).unwrap_or_default();
+            return Err(format!("a text cannot have the character {control:?}"));
+        }
+        if self == Self::UTF_8 { Ok(text.into_bytes()) } else { self.encode(&text) }
+    }
+
     /// The bytes of `text`, or why this encoding cannot write it.
-    pub(crate) fn encode(self, text: &str) -> Result<Vec<u8>, String> {
+    fn encode(self, text: &str) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::with_capacity(text.len());
         if self.mark {
             bytes.extend(self.units("\u{feff}")?.iter());
@@ -85,10 +95,19 @@ impl Encoding {
 }
 
 const BINARY: &str = "it is binary";
+/// Bytes that are looked at together.
+const LOOKED_AT: usize = 4096;
 
 /// Whether there are control characters that no text has.
 fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().any(|byte| matches!(byte, 0..=6 | 0x0e..=0x1a | 0x1c..=0x1f))
+    // Without an early end within a chunk, many bytes are looked at at once.
+    bytes.chunks(LOOKED_AT).any(|chunk| chunk.iter().fold(false, |found, &byte| found | is_control(byte)))
+}
+
+fn is_control(byte: u8) -> bool {
+    // Bits of the bytes below 32 that texts have: bell, backspace, tab, the line and page ends, and escape.
+    const TEXT: u32 = 0b0000_1000_0000_0000_0011_1111_1000_0000;
+    byte < 0x20 && TEXT >> byte & 1 == 0
 }
 
 #[cfg(test)]
@@ -112,12 +131,20 @@ mod tests {
         ] {
             let (decoded, encoding) = Encoding::decode(&bytes).unwrap();
             assert_eq!(decoded, text);
-            assert_eq!(encoding.encode(&decoded).unwrap(), bytes);
+            assert_eq!(encoding.write(decoded.clone().into_owned()).unwrap(), bytes);
         }
         let (decoded, encoding) = Encoding::decode(b"un caf\xe9 cr\xe8me\n").unwrap();
         assert_eq!(decoded, "un café crème\n");
-        assert_eq!(encoding.encode("thé").unwrap(), b"th\xe9");
-        assert_eq!(encoding.encode("a✓").unwrap_err(), "it is written in windows-1252, which has no \"✓\"");
+        assert_eq!(encoding.write("thé".to_owned()).unwrap(), b"th\xe9");
+        assert_eq!(encoding.write("a✓".to_owned()).unwrap_err(), "it is written in windows-1252, which has no \"✓\"");
+    }
+
+    #[test]
+    fn no_text_becomes_binary() {
+        let refusal = Encoding::UTF_8.write("a\0b".to_owned()).unwrap_err();
+        assert_eq!(refusal, "a text cannot have the character '\\0'");
+        let kept: Vec<u8> = (0..=0x7f).filter(|&byte| !is_control(byte)).take(8).collect();
+        assert_eq!(kept, [7, 8, 9, 10, 11, 12, 13, 0x1b]);
     }
 
     #[test]
@@ -133,7 +160,8 @@ mod tests {
             let marks = [&b""[..], b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
             let bytes = [marks[mark], &bytes].concat();
             if let Ok((text, encoding)) = Encoding::decode(&bytes) {
-                prop_assert_eq!(encoding.encode(&text).unwrap(), bytes);
+                let written = encoding.write(text.into_owned()).unwrap();
+                prop_assert_eq!(written, bytes);
             }
         }
     }

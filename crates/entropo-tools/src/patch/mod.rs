@@ -14,14 +14,16 @@ mod target;
 mod unified;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::files::commit;
+use crate::edit_check::EditCheck;
+use crate::files::Files;
 use crate::history::History;
 use plan::Plan;
 
@@ -36,8 +38,7 @@ const MAX_REASONS: usize = 20;
 /// Applies patches to the files of a workspace.
 #[derive(Debug)]
 pub struct ApplyPatch {
-    root: PathBuf,
-    history: Option<History>,
+    files: Files,
 }
 
 /// What [`ApplyPatch`] is asked to do.
@@ -56,13 +57,20 @@ impl ApplyPatch {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()?, history: None })
+        Ok(Self { files: Files::new(root, &History::new())? })
     }
 
     /// Keeps its changes in `history`, so that they can be taken back file by file.
     #[must_use]
     pub fn with_history(mut self, history: &History) -> Self {
-        self.history = Some(history.clone());
+        self.files.history = history.clone();
+        self
+    }
+
+    /// Has each file looked at before the patch is kept.
+    #[must_use]
+    pub fn with_check(mut self, check: Arc<dyn EditCheck>) -> Self {
+        self.files.check = Some(check);
         self
     }
 
@@ -77,7 +85,7 @@ impl ApplyPatch {
         if files.len() > MAX_FILES {
             return Err(format!("The patch has {} files of at most {MAX_FILES}.", files.len()));
         }
-        let mut plan = Plan::new(&self.root);
+        let mut plan = Plan::new(&self.files);
         let (mut done, mut refused) = (Vec::new(), Vec::new());
         for file in &files {
             match plan.follow(file) {
@@ -97,10 +105,7 @@ impl ApplyPatch {
         if changes.is_empty() {
             return Err("The patch changes nothing.".to_owned());
         }
-        commit(&changes).map_err(|reason| format!("Nothing changed.\n{reason}"))?;
-        if let Some(history) = &self.history {
-            changes.into_iter().for_each(|change| history.record(change));
-        }
+        self.files.keep(changes).map_err(|reason| format!("Nothing changed.\n{reason}"))?;
         Ok(done.join("\n"))
     }
 }

@@ -1,15 +1,15 @@
 //! A patch carried out on copies in memory, so that nothing is written before all of it is known to fit.
 
-use std::path::Path;
+use std::borrow::Cow;
 
 use super::apply::{Applied, apply};
 use super::model::{Action, FilePatch};
-use crate::files::{self, Change, Encoding, Stored};
-use crate::paths::{self, Located};
+use crate::files::{Change, Encoding, Files, Stored};
+use crate::paths::{Kind, Located};
 
 /// The files that a patch touches, in the order in which it does.
 pub(super) struct Plan<'a> {
-    root: &'a Path,
+    files: &'a Files,
     drafts: Vec<Draft>,
 }
 
@@ -20,8 +20,8 @@ struct Draft {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(root: &'a Path) -> Self {
-        Self { root, drafts: Vec::new() }
+    pub(super) fn new(files: &'a Files) -> Self {
+        Self { files, drafts: Vec::new() }
     }
 
     /// Carries out what a patch says of one file, and answers what was done; both in words for a model.
@@ -35,12 +35,12 @@ impl<'a> Plan<'a> {
                 (format!("Edited {name}"), notes)
             }
             Action::Create => {
-                let (file, notes) = changed(name, Stored { bytes: Vec::new(), mode: None }, patch)?;
+                let (file, notes) = changed(name, Stored::new(Vec::new()), patch)?;
                 self.put(&patch.path, file)?;
                 (format!("Created {name}"), notes)
             }
             Action::Delete => {
-                self.no_link(&place)?;
+                no_link(&place)?;
                 let before = self.present(&patch.path)?;
                 // Forms without the file's lines trust that the right file is named.
                 if !patch.hunks.is_empty() && !changed(name, before, patch)?.0.bytes.is_empty() {
@@ -50,7 +50,7 @@ impl<'a> Plan<'a> {
                 (format!("Deleted {name}"), Vec::new())
             }
             Action::Move(to) => {
-                self.no_link(&place)?;
+                no_link(&place)?;
                 let (file, notes) = changed(name, self.present(&patch.path)?, patch)?;
                 self.draft(&patch.path)?.now = None;
                 (format!("Moved {name} to {}", self.put(to, file)?), notes)
@@ -71,10 +71,10 @@ impl<'a> Plan<'a> {
     }
 
     fn draft(&mut self, path: &str) -> Result<&mut Draft, String> {
-        let place = paths::locate(self.root, path).map_err(|error| error.to_string())?;
+        let place = self.files.locate(path).map_err(|error| error.to_string())?;
         let known = self.drafts.iter().position(|draft| draft.place.real == place.real);
         if known.is_none() {
-            let before = if place.exists { Some(files::read(&place)?) } else { None };
+            let before = if place.kind == Kind::Nothing { None } else { Some(self.files.read(&place)?) };
             self.drafts.push(Draft { place, now: before.clone(), before });
         }
         let at = known.unwrap_or(self.drafts.len().saturating_sub(1));
@@ -95,12 +95,11 @@ impl<'a> Plan<'a> {
         draft.now = Some(file);
         Ok(draft.place.shown.clone())
     }
+}
 
-    /// Refuses a link, since what it leads to would be gone and the link not.
-    fn no_link(&self, place: &Located) -> Result<(), String> {
-        let link = self.root.join(&place.shown).is_symlink();
-        if link { Err(format!("{} is a symbolic link; name the file itself.", place.shown)) } else { Ok(()) }
-    }
+/// Refuses a link, since what it leads to would be gone and the link not.
+fn no_link(place: &Located) -> Result<(), String> {
+    if place.link { Err(format!("{} is a symbolic link; name the file itself.", place.shown)) } else { Ok(()) }
 }
 
 /// A file's new content, and what to say of its hunks.
@@ -117,11 +116,11 @@ fn changed(name: &str, file: Stored, patch: &FilePatch) -> Result<(Stored, Vec<S
         return Ok((Stored { mode, ..file }, Vec::new()));
     }
     let (text, encoding) = if file.bytes.is_empty() {
-        (String::new(), Encoding::UTF_8)
+        (Cow::Borrowed(""), Encoding::UTF_8)
     } else {
         Encoding::decode(&file.bytes).map_err(|reason| named(reason.to_owned()))?
     };
     let Applied { text, notes } = apply(&text, &patch.hunks).map_err(named)?;
-    let bytes = encoding.encode(&text).map_err(named)?;
-    Ok((Stored { bytes, mode }, notes))
+    let bytes = encoding.write(text).map_err(named)?;
+    Ok((Stored { mode, ..file.with(bytes) }, notes))
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::first::{First, Want};
 use super::walk::{Visitor, Walk};
 use super::{everything, shown};
-use crate::paths;
+use crate::paths::Root;
 
 /// Files shown at most.
 const MAX_FILES: usize = 100;
@@ -26,7 +26,7 @@ const MAX_PATTERN: usize = 1000;
 /// Finds the files of a workspace whose names match a pattern.
 #[derive(Debug)]
 pub struct Glob {
-    root: PathBuf,
+    root: Root,
     threads: usize,
 }
 
@@ -52,7 +52,7 @@ impl Glob {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()?, threads: 0 })
+        Ok(Self { root: Root::new(root)?, threads: 0 })
     }
 
     /// Searches with so many threads; zero for as many as there are processors, up to eight.
@@ -73,10 +73,10 @@ impl Tool for Glob {
 
     async fn call(&self, arguments: GlobArgs, cancel: &CancellationToken) -> Result<ToolOutput, ToolError> {
         let pattern = Pattern::new(&arguments.pattern).map_err(|error| ToolError::new(format!("pattern {error}.")))?;
-        let place = paths::locate_existing(&self.root, &arguments.path).map_err(ToolError::new)?;
+        let place = self.root.existing(&arguments.path).map_err(ToolError::new)?;
         let (root, hidden, threads, cancel) = (self.root.clone(), arguments.hidden, self.threads, cancel.clone());
         let found = tokio::task::spawn_blocking(move || {
-            let start = place.real.strip_prefix(&root).unwrap_or(Path::new(""));
+            let start = place.real.strip_prefix(root.path()).unwrap_or(Path::new(""));
             let first = Mutex::new(First::new(MAX_FILES));
             let walk = Walk { root: &root, place: &place, hidden, insist: true, threads };
             walk.run(&cancel, || Names { pattern: &pattern, start, first: &first });

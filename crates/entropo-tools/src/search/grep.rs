@@ -4,7 +4,7 @@
 //! no regular expression is refused, since there is an argument by which to say that none was meant.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
 use schemars::JsonSchema;
@@ -16,12 +16,12 @@ use super::glob::Pattern;
 use super::query::{self, Reading};
 use super::scan::Scan;
 use super::walk::Walk;
-use crate::paths;
+use crate::paths::Root;
 
 /// Finds lines in the files of a workspace, or the files that have them.
 #[derive(Debug)]
 pub struct Grep {
-    root: PathBuf,
+    root: Root,
     threads: usize,
 }
 
@@ -68,7 +68,7 @@ impl Grep {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()?, threads: 0 })
+        Ok(Self { root: Root::new(root)?, threads: 0 })
     }
 
     /// Searches with so many threads; zero for as many as there are processors, up to eight.
@@ -94,7 +94,7 @@ impl Tool for Grep {
         let matcher = query::compile(&arguments.pattern, reading).map_err(refused)?;
         let pattern = arguments.glob.as_deref().map(Pattern::new).transpose();
         let pattern = pattern.map_err(|error| ToolError::new(format!("glob {error}.")))?;
-        let place = paths::locate_existing(&self.root, &arguments.path).map_err(ToolError::new)?;
+        let place = self.root.existing(&arguments.path).map_err(ToolError::new)?;
         let (root, threads, cancel) = (self.root.clone(), self.threads, cancel.clone());
         let found = tokio::task::spawn_blocking(move || {
             let walk = Walk { root: &root, place: &place, hidden: arguments.hidden, insist: true, threads };

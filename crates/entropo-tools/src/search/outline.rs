@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::shown;
 use super::walk::{Visitor, Walk};
 use crate::files;
-use crate::paths::{self, Located};
+use crate::paths::{Kind, Located, Root};
 use crate::syntax::{self, Definition, Language, Limits};
 
 /// Definitions shown at most.
@@ -25,7 +25,7 @@ const MAX_FILES: usize = 200;
 /// Shows the definitions of a file, or of the files of a directory.
 #[derive(Debug)]
 pub struct Outline {
-    root: PathBuf,
+    root: Root,
 }
 
 /// What [`Outline`] shows.
@@ -44,7 +44,7 @@ impl Outline {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()? })
+        Ok(Self { root: Root::new(root)? })
     }
 }
 
@@ -57,10 +57,10 @@ impl Tool for Outline {
     }
 
     async fn call(&self, arguments: OutlineArgs, cancel: &CancellationToken) -> Result<ToolOutput, ToolError> {
-        let place = paths::locate_existing(&self.root, &arguments.path).map_err(ToolError::new)?;
+        let place = self.root.existing(&arguments.path).map_err(ToolError::new)?;
         let (root, cancel) = (self.root.clone(), cancel.clone());
         let shown = tokio::task::spawn_blocking(move || {
-            if place.real.is_dir() { Ok(directory(&root, &place, &cancel)) } else { file(&place) }
+            if place.kind == Kind::Directory { Ok(directory(&root, &place, &cancel)) } else { file(&place) }
         });
         let shown = shown.await.map_err(|error| ToolError::new(format!("The outline failed: {error}.")))?;
         shown.map(ToolOutput::text).map_err(ToolError::new)
@@ -80,7 +80,7 @@ fn file(place: &Located) -> Result<String, String> {
     Ok(lines.join("\n"))
 }
 
-fn directory(root: &Path, place: &Located, cancel: &CancellationToken) -> String {
+fn directory(root: &Root, place: &Located, cancel: &CancellationToken) -> String {
     let sources = Mutex::new(Sources::default());
     let walk = Walk { root, place, hidden: false, insist: true, threads: 0 };
     walk.run(cancel, || Collector { sources: &sources });
@@ -92,12 +92,12 @@ fn directory(root: &Path, place: &Located, cancel: &CancellationToken) -> String
             break;
         }
         looked_into += 1;
-        let place = Located { real: root.join(name), shown: shown(&name.to_string_lossy()), exists: true };
+        let Some(place) = root.found(&root.path().join(name)) else { continue };
         let Ok(found) = definitions(&place) else { continue };
         if found.is_empty() {
             continue;
         }
-        lines.push(place.shown);
+        lines.push(shown(&place.shown));
         lines.extend(found.iter().take(room).map(|found| line(found, 1)));
         more = found.len().saturating_sub(room);
         room = room.saturating_sub(found.len());
@@ -121,7 +121,7 @@ fn directory(root: &Path, place: &Located, cancel: &CancellationToken) -> String
 fn definitions(place: &Located) -> Result<Vec<Definition>, String> {
     let language = Language::of(&place.real).ok_or_else(|| format!("{}: the language is not known.", place.shown))?;
     let stored = files::read(place)?;
-    let text = String::from_utf8(stored.bytes).map_err(|_| format!("{} is not UTF-8 text.", place.shown))?;
+    let text = String::from_utf8(stored.bytes.to_vec()).map_err(|_| format!("{} is not UTF-8 text.", place.shown))?;
     let found = syntax::definitions(language, &text, Limits::default());
     found.map_err(|error| format!("{}: {error}.", place.shown))
 }

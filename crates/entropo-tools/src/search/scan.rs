@@ -4,17 +4,17 @@
 //! file shows nothing, and a file with a line that does not fit the buffer is left out.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grep_regex::RegexMatcher;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkFinish, SinkMatch};
-use nix::fcntl::OFlag;
 use tokio_util::sync::CancellationToken;
+
+use crate::paths::Root;
 
 use super::first::{First, Want};
 use super::glob::Pattern;
@@ -68,7 +68,7 @@ impl Scan<'_> {
     pub(super) fn run(&self, cancel: &CancellationToken) -> Found {
         let first = Mutex::new(First::new(MAX_LINES));
         let left_out = AtomicUsize::new(0);
-        let start = self.walk.place.real.strip_prefix(self.walk.root).unwrap_or(Path::new(""));
+        let start = self.walk.place.real.strip_prefix(self.walk.root.path()).unwrap_or(Path::new(""));
         self.walk.run(cancel, || Scanner {
             searcher: SearcherBuilder::new()
                 .binary_detection(BinaryDetection::quit(b'\0'))
@@ -115,7 +115,7 @@ impl Visitor for Scanner<'_> {
         }
         let room = if want == Want::Items && !self.scan.files_only { MAX_LINES } else { 0 };
         let mut lines = Lines { name, room, lines: Vec::new(), number: 0, is_binary: false };
-        let searched = open(path).and_then(|file| {
+        let searched = open(self.scan.walk.root, path).and_then(|file| {
             let reader = Cancellable { file, cancel: self.cancel };
             self.searcher.search_reader(&self.matcher, reader, &mut lines)
         });
@@ -146,9 +146,8 @@ fn is_too_long(error: &io::Error) -> bool {
 }
 
 /// Opens what was a plain file a moment ago: not through a link, and without waiting where it has become a pipe.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+fn open(root: &Root, path: &Path) -> io::Result<File> {
+    root.found(path).ok_or(io::ErrorKind::NotFound)?.open()
 }
 
 /// A file that can be read until the call is cancelled.

@@ -1,7 +1,7 @@
 //! The tool with which an agent finds text in its workspace: two arguments, and output that policies were trained on.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
 use schemars::JsonSchema;
@@ -12,12 +12,12 @@ use super::everything;
 use super::query::{self, QueryError};
 use super::scan::Scan;
 use super::walk::Walk;
-use crate::paths;
+use crate::paths::Root;
 
 /// Finds lines in the files of a workspace.
 #[derive(Debug)]
 pub struct Search {
-    root: PathBuf,
+    root: Root,
     hidden: bool,
     threads: usize,
 }
@@ -41,7 +41,7 @@ impl Search {
     ///
     /// Where `root` does not exist.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: root.as_ref().canonicalize()?, hidden: false, threads: 0 })
+        Ok(Self { root: Root::new(root)?, hidden: false, threads: 0 })
     }
 
     /// Searches hidden files too, except those of `.git`.
@@ -72,7 +72,7 @@ impl Tool for Search {
             QueryError::NotOneLine => ToolError::new("query must be one line and not empty."),
             error => ToolError::new(format!("query {error}.")),
         })?;
-        let place = paths::locate_existing(&self.root, &arguments.path).map_err(ToolError::new)?;
+        let place = self.root.existing(&arguments.path).map_err(ToolError::new)?;
         let (root, hidden, threads, cancel) = (self.root.clone(), self.hidden, self.threads, cancel.clone());
         let found = tokio::task::spawn_blocking(move || {
             let walk = Walk { root: &root, place: &place, hidden, insist: false, threads };

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use tokio_util::sync::CancellationToken;
 
-use crate::paths::Located;
+use crate::paths::{Kind, Located, Root};
 
 /// The largest `.gitignore`, in bytes.
 const MAX_IGNORE_FILE: u64 = 256 << 10;
@@ -22,7 +22,7 @@ const MAX_THREADS: usize = 8;
 /// What is visited.
 #[derive(Clone, Debug)]
 pub(super) struct Walk<'a> {
-    pub(super) root: &'a Path,
+    pub(super) root: &'a Root,
     pub(super) place: &'a Located,
     /// Hidden files and directories too, except `.git`.
     pub(super) hidden: bool,
@@ -46,10 +46,10 @@ pub(super) trait Visitor: Send {
 impl Walk<'_> {
     /// Shows each file to one of the visitors that `make` makes, in no order.
     pub(super) fn run<V: Visitor>(&self, cancel: &CancellationToken, make: impl Fn() -> V) {
-        if self.place.real.is_file() {
-            return make().file(&self.place.real, name(self.root, &self.place.real));
+        if self.place.kind == Kind::File {
+            return make().file(&self.place.real, name(self.root.path(), &self.place.real));
         }
-        if !self.run_from(self.root, cancel, &make) && self.insist {
+        if !self.run_from(self.root.path(), cancel, &make) && self.insist {
             self.run_from(&self.place.real, cancel, &make);
         }
     }
@@ -74,7 +74,7 @@ impl Walk<'_> {
                     }
                 };
                 let Some(kind) = entry.file_type() else { return WalkState::Continue };
-                let name = name(self.root, entry.path());
+                let name = name(self.root.path(), entry.path());
                 if kind.is_file() {
                     visitor.file(entry.path(), name);
                 } else if kind.is_dir() {

@@ -14,6 +14,7 @@ mod editor;
 mod multi_edit;
 #[cfg(feature = "syntax")]
 mod outline;
+mod race;
 mod sandbox;
 mod search;
 mod search_robust;

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::paths::{self, Located};
+use crate::paths::{Located, Root};
 use crate::sandbox::{Program, SandboxError};
 
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -66,6 +66,7 @@ pub(in crate::sandbox) fn canonical_directory(root: &Path) -> Result<PathBuf, Sa
 
 /// The directory below the root in which a command starts.
 pub(in crate::sandbox) fn directory(root: &Path, directory: &Path) -> Result<Located, SandboxError> {
-    paths::locate_existing(root, &directory.to_string_lossy())
+    Root::canonical(root)
+        .existing(&directory.to_string_lossy())
         .map_err(|source| SandboxError::Directory { directory: directory.to_path_buf(), source })
 }
