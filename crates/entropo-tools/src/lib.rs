@@ -89,7 +89,7 @@ pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
 #[cfg(feature = "syntax")]
 pub use search::Outline;
 pub use search::{Glob, Grep, Search};
-pub use shell::Shell;
+pub use shell::{Shell, Terminal};
 pub use workspace::{Snapshot, Workspace, WorkspaceError, apply_patch};
 
 /// The four tools over one workspace: shell (in `sandbox`), editor and search (below `root`), and finish.

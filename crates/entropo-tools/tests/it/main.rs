@@ -19,5 +19,6 @@ mod sandbox;
 mod search;
 mod search_robust;
 mod shell;
+mod terminal;
 mod tools;
 mod workspace;

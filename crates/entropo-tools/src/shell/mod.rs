@@ -1,8 +1,16 @@
-//! The tool with which an agent runs commands.
+//! The tools with which an agent runs commands: [`Shell`], where each is new, and [`Terminal`], where a shell stays.
 //!
 //! It shows what a terminal would, and a line in brackets only where there is something to know beyond it. The path of
 //! the sandbox's root, which differs from copy to copy, is shown as `.`, so that a command prints the same in each.
 
+mod marker;
+mod running;
+mod screen;
+mod session;
+mod terminal;
+
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +19,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::{Command, ExecResult, Output, OutputLimit, Sandbox, Spill, Status};
+use crate::sandbox::{Command, Output, OutputLimit, Sandbox, Spill, Status};
+
+pub use terminal::{Terminal, TerminalArgs, TerminalSignal};
+
+use screen::screen;
 
 /// Runs shell commands in a sandbox.
 pub struct Shell {
@@ -49,23 +61,16 @@ impl Shell {
         self
     }
 
-    fn show(&self, result: &ExecResult) -> String {
-        let root = self.sandbox.root().to_string_lossy();
-        let mut shown = assembled(&result.output).replace(root.as_ref(), ".");
-        shown.truncate(shown.trim_end_matches('\n').len());
-        let ending = match result.status {
-            Status::Exited(0) if shown.is_empty() => "[no output]".to_owned(),
-            Status::Exited(0) => return shown,
+    fn ending(&self, status: Status) -> Option<String> {
+        Some(match status {
+            Status::Exited(0) => return None,
             Status::Exited(code) => format!("[exit status {code}]"),
             Status::Signalled(signal) => format!("[killed by signal {signal}]"),
             Status::TimedOut => format!("[killed: timed out after {} s]", self.timeout.as_secs_f64()),
             Status::Idle => "[killed: printed nothing for too long]".to_owned(),
             Status::DiskFull => "[killed: the disk is almost full]".to_owned(),
             Status::Cancelled => "[killed: cancelled]".to_owned(),
-        };
-        end_line(&mut shown);
-        shown.push_str(&ending);
-        shown
+        })
     }
 }
 
@@ -84,18 +89,45 @@ impl Tool for Shell {
         if arguments.command.trim().is_empty() {
             return Err(ToolError::new("command must not be empty."));
         }
-        if arguments.command.contains('\0') {
-            return Err(ToolError::new("command must not contain a NUL character."));
-        }
-        let command = Command::script(arguments.command).timeout(self.timeout).output(self.output);
+        let command = Command::script(no_nul("command", &arguments.command)?).timeout(self.timeout).output(self.output);
         let result = self.sandbox.exec(command, cancel).await.map_err(ToolError::new)?;
-        Ok(ToolOutput::text(self.show(&result)))
+        let (output, root, ending) = (&result.output, self.sandbox.root(), self.ending(result.status));
+        Ok(ToolOutput::text(Shown { output, root, ending }.to_string()))
+    }
+}
+
+fn no_nul<'a>(name: &str, text: &'a str) -> Result<&'a str, ToolError> {
+    if text.contains('\0') {
+        Err(ToolError::new(format!("{name} must not contain a NUL character.")))
+    } else {
+        Ok(text)
+    }
+}
+
+/// What a command printed as a terminal would show it, and a line for what is unusual.
+struct Shown<'a> {
+    output: &'a Output,
+    /// Shown as `.`, as it differs from copy to copy.
+    root: &'a Path,
+    ending: Option<String>,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = assembled(self.output).replace(self.root.to_string_lossy().as_ref(), ".");
+        shown.truncate(shown.trim_end_matches('\n').len());
+        let nothing = || shown.is_empty().then(|| "[no output]".to_owned());
+        if let Some(ending) = self.ending.clone().or_else(nothing) {
+            end_line(&mut shown);
+            shown.push_str(&ending);
+        }
+        f.write_str(&shown)
     }
 }
 
 /// The output with a line in place of what was left out.
 fn assembled(output: &Output) -> String {
-    let mut text = output.head.clone();
+    let mut text = screen(&output.head).into_owned();
     if output.is_truncated() {
         end_line(&mut text);
         text.push_str(&format!(
@@ -103,7 +135,7 @@ fn assembled(output: &Output) -> String {
             output.left_out,
             output.full_output.as_ref().map_or(String::new(), where_to_read)
         ));
-        text.push_str(&output.tail);
+        text.push_str(&screen(&output.tail));
     }
     text
 }
