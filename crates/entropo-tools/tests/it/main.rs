@@ -10,7 +10,9 @@
 mod apply_patch;
 mod check;
 mod editor;
+mod hostile;
 mod multi_edit;
+mod peers;
 mod race;
 mod sandbox;
 mod search;
