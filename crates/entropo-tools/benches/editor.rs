@@ -46,15 +46,15 @@ fn main() {
     for _ in 0..ROUNDS {
         fs::write(&path, &content).unwrap();
         black_box(edit(json!({"command": "view", "path": "file", "view_range": [1, 1]})));
-        let steps: [(&dyn Fn(), &dyn Fn()); 4] = [
-            (&|| drop(black_box(edit(view.clone()))), &|| drop(black_box(plain_view(&path)))),
-            (&|| drop(edit(replace.clone())), &|| plain_replace(&path, &old, &new)),
-            (&|| drop(edit(undo.clone())), &|| plain_replace(&path, &new, &old)),
-            (&|| drop(edit(insert.clone())), &|| plain_insert(&path)),
+        let steps: [[&dyn Fn(); 2]; 4] = [
+            [&|| drop(black_box(edit(view.clone()))), &|| drop(black_box(plain_view(&path)))],
+            [&|| drop(edit(replace.clone())), &|| plain_replace(&path, &old, &new)],
+            [&|| drop(edit(undo.clone())), &|| plain_replace(&path, &new, &old)],
+            [&|| drop(edit(insert.clone())), &|| plain_insert(&path)],
         ];
         // The editor edits and takes back, then so does the plain code, so that both have the same file before them.
         for plain in [false, true] {
-            for ((ours, theirs), times) in steps.iter().zip(&mut times) {
+            for ([ours, theirs], times) in steps.iter().zip(&mut times) {
                 let begin = Instant::now();
                 if plain {
                     theirs()

@@ -91,7 +91,7 @@ fn same_letters(line: &str, wanted: &str) -> bool {
 fn difference(number: usize, line: &str, wanted: &str) -> String {
     let column = line.chars().zip(wanted.chars()).take_while(|(a, b)| a == b).count();
     // A difference that is far to the right is shown from a little before it.
-    let skipped = if column > COMPARED_CHARS / 2 { column - COMPARED_CHARS / 2 } else { 0 };
+    let skipped = column.saturating_sub(COMPARED_CHARS / 2);
     let shown = |text: &str| -> String { text.chars().skip(skipped).take(COMPARED_CHARS).map(visible).collect() };
     format!(
         "\nLine {number} differs from column {} on (· is a space, → a tab):\nfile:    {}\nold_str: {}",
