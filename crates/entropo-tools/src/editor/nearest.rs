@@ -13,7 +13,7 @@ const SHOWN: usize = 3;
 const COMPARED_CHARS: usize = 200;
 /// How alike lines must be to be shown, from 0 to 1.
 const ALIKE: f32 = 0.6;
-/// Places that are compared letter by letter, which takes longest.
+/// Places that are compared letter by letter, those with the most letters in common; it takes longest.
 const COMPARED_PLACES: usize = 2000;
 
 /// The message that `wanted` is not in the file, with the most similar lines if there are any.
@@ -37,7 +37,7 @@ pub(super) fn not_found(name: &str, text: &str, wanted: &str) -> String {
     message
 }
 
-/// Where the most similar lines begin, the most similar first: of those that are as similar only as many as are shown.
+/// Where the most similar lines begin; of those that are as similar only as many as are shown.
 fn nearest(lines: &[&str], wanted: &[&str]) -> Vec<usize> {
     let windows = || lines.windows(wanted.len().clamp(1, lines.len().max(1))).enumerate();
     // Lines that are the same but for blanks are found wherever they are, and then nothing else is meant.
@@ -50,16 +50,15 @@ fn nearest(lines: &[&str], wanted: &[&str]) -> Vec<usize> {
     if !blanks.is_empty() {
         return blanks;
     }
-    // Places where a line is the same are compared before those where none is.
-    let same =
-        |window: &[&str]| window.iter().zip(wanted).filter(|(line, wanted)| line.trim() == wanted.trim()).count();
-    let mut places: Vec<(usize, usize, &[&str])> = windows()
-        .filter(|(_, window)| {
-            window.iter().zip(wanted).any(|(line, wanted)| could_be_alike(line.trim(), wanted.trim()))
+    let letters: Vec<u128> = lines.iter().map(|line| letters(line)).collect();
+    let wanted_letters: Vec<u128> = wanted.iter().map(|line| self::letters(line)).collect();
+    let mut places: Vec<(u32, usize, &[&str])> = windows()
+        .map(|(at, window)| {
+            let sets = letters.iter().skip(at).zip(&wanted_letters);
+            (sets.map(|(a, b)| in_common(*a, *b)).sum(), at, window)
         })
-        .map(|(at, window)| (same(window), at, window))
         .collect();
-    places.sort_by_key(|&(same, at, _)| (usize::MAX - same, at));
+    places.sort_by_key(|&(common, at, _)| (u32::MAX - common, at));
     let mut best: Vec<(f32, usize)> = places
         .into_iter()
         .take(COMPARED_PLACES)
@@ -71,22 +70,21 @@ fn nearest(lines: &[&str], wanted: &[&str]) -> Vec<usize> {
     best.into_iter().take(SHOWN).filter(|&(alike, _)| alike >= most).map(|(_, at)| at).collect()
 }
 
+/// Which letters a line has; quicker to compare than the line.
+fn letters(line: &str) -> u128 {
+    start(line.trim()).bytes().fold(0, |set, byte| set | 1 << (byte & 0x7f))
+}
+
+/// How many of the letters of two lines are in both, of a thousand.
+fn in_common(a: u128, b: u128) -> u32 {
+    1000 * (a & b).count_ones() / (a | b).count_ones().max(1)
+}
+
 /// Whether lines are the same but for blanks, and have anything but blanks.
 fn same_letters(line: &str, wanted: &str) -> bool {
     let mut letters = line.chars().filter(|letter| !letter.is_whitespace()).peekable();
     letters.peek().is_some() == wanted.chars().any(|letter| !letter.is_whitespace())
         && letters.eq(wanted.chars().filter(|letter| !letter.is_whitespace()))
-}
-
-/// Whether two lines may be alike, by their lengths and letters; quicker than comparing them.
-fn could_be_alike(line: &str, wanted: &str) -> bool {
-    let (line, wanted) = (start(line), start(wanted));
-    let short = line.len().min(wanted.len());
-    let letters = |text: &str| text.bytes().fold(0_u128, |set, byte| set | 1 << (byte & 0x7f));
-    let (a, b) = (letters(line), letters(wanted));
-    short > 0
-        && (4 * short) as f32 >= ALIKE * (line.len() + wanted.len()) as f32
-        && 4 * (a & b).count_ones() >= (a | b).count_ones()
 }
 
 /// The line of the file and the wanted one, one below the other, with blanks made visible.

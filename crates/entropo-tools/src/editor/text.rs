@@ -11,8 +11,9 @@ use super::nearest;
 
 /// Occurrences whose lines are named when there are several.
 const NAMED_OCCURRENCES: usize = 10;
-/// Occurrences that are counted; more would take long where they overlap.
+/// Occurrences that are counted, and bytes of them that are compared; more would take long where they overlap.
 const COUNTED_OCCURRENCES: usize = 1000;
+const COUNTED_BYTES: usize = 64 << 20;
 
 /// Replaces the one occurrence of `old`; `name` is the file's, for the errors.
 pub(crate) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<String, String> {
@@ -23,34 +24,35 @@ pub(crate) fn replace(name: &str, text: &str, old: &str, new: &str) -> Result<St
         return Err("old_str and new_str are the same.".to_owned());
     }
     let (old, new) = (with_endings_of(text, old), with_endings_of(text, new));
-    let found = occurrences(text, &old);
+    let (found, all) = occurrences(text, &old);
     match found.as_slice() {
         &[at] => {
             let (before, rest) = text.split_at(at);
             Ok([before, &new, rest.split_at(old.len()).1].concat())
         }
         [] => Err(nearest::not_found(name, text, &old)),
-        several => Err(ambiguous(name, text, several)),
+        several => Err(ambiguous(name, text, several, all)),
     }
 }
 
-/// Where `part` begins, counting overlapping places too, as each is one the model could mean.
-fn occurrences(text: &str, part: &str) -> Vec<usize> {
+/// Where `part` begins, counting overlapping places too, as each is one the model could mean; and whether these are all.
+fn occurrences(text: &str, part: &str) -> (Vec<usize>, bool) {
     let step = part.chars().next().map_or(1, char::len_utf8);
+    let counted = COUNTED_OCCURRENCES.min(COUNTED_BYTES / part.len().max(1)).max(2);
     let finder = memmem::Finder::new(part);
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = text.as_bytes().get(from..).and_then(|rest| finder.find(rest)) {
+        if found.len() == counted {
+            return (found, false);
+        }
         found.push(from + at);
         from += at + step;
-        if found.len() > COUNTED_OCCURRENCES {
-            break;
-        }
     }
-    found
+    (found, true)
 }
 
-fn ambiguous(name: &str, text: &str, found: &[usize]) -> String {
+fn ambiguous(name: &str, text: &str, found: &[usize], all: bool) -> String {
     let (mut line, mut from) = (1, 0);
     let mut lines: Vec<usize> = Vec::new();
     for &at in found {
@@ -62,10 +64,7 @@ fn ambiguous(name: &str, text: &str, found: &[usize]) -> String {
     let word = if lines.len() == 1 { "line" } else { "lines" };
     let more = if lines.len() > NAMED_OCCURRENCES { ", …" } else { "" };
     let lines: Vec<String> = lines.iter().take(NAMED_OCCURRENCES).map(usize::to_string).collect();
-    let count = match found.len() {
-        counted if counted > COUNTED_OCCURRENCES => format!("more than {COUNTED_OCCURRENCES}"),
-        counted => counted.to_string(),
-    };
+    let count = if all { found.len().to_string() } else { format!("more than {}", found.len()) };
     format!("old_str occurs {count} times in {name}, on {word} {}{more}.", lines.join(", "))
 }
 

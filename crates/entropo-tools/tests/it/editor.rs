@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
 
 use entropo_agent::Tool;
-use entropo_tools::Editor;
+use entropo_tools::{EditCheck, Editor, ProposedEdit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -78,13 +79,17 @@ async fn directories_are_listed_two_levels_deep() {
 #[tokio::test]
 async fn what_is_too_long_or_no_text_is_refused_with_advice() {
     let scene = scene(&[("long", &"0123456789abcde\n".repeat(3000))]);
-    fs::write(scene.directory.path().join("latin"), b"caf\xe9").unwrap();
-    fs::write(scene.directory.path().join("huge"), vec![b'x'; 5 << 20]).unwrap();
+    fs::write(scene.directory.path().join("binary"), b"caf\0").unwrap();
+    fs::write(scene.directory.path().join("line"), "short\n".to_owned() + &"x".repeat(40_000)).unwrap();
+    fs::write(scene.directory.path().join("huge"), vec![b'x'; 17 << 20]).unwrap();
     let view = |path: &'static str| scene.call(json!({"command": "view", "path": path}));
     let message = "long is too long to show: 3000 lines, 48000 bytes; use search, or give a view_range.";
     assert_eq!(view("long").await, refused(message));
-    assert_eq!(view("latin").await, refused("latin is not UTF-8 text."));
-    assert_eq!(view("huge").await, refused("huge is too large: 5242880 bytes of at most 4194304."));
+    assert_eq!(view("binary").await, refused("binary: it is binary."));
+    let message = "line is too long to show: 2 lines, 40006 bytes; line 2 alone has 40000 bytes: use search, or view \
+        the lines beside it.";
+    assert_eq!(view("line").await, refused(message));
+    assert_eq!(view("huge").await, refused("huge is too large: 17825792 bytes of at most 16777216."));
     let part = scene.call(json!({"command": "view", "path": "long", "view_range": [2999, -1]})).await;
     assert_eq!(part, ok("2999\t0123456789abcde\n3000\t0123456789abcde"));
 }
@@ -124,6 +129,100 @@ async fn undo_does_not_destroy_what_others_wrote() {
     let undo = scene.call(json!({"command": "undo", "path": "x"})).await;
     assert_eq!(undo, refused("x has changed since its last edit; nothing undone."));
     assert_eq!(scene.content("x"), "c\n");
+}
+
+#[tokio::test]
+async fn a_file_that_changed_since_it_was_seen_is_viewed_again_first() {
+    let scene = scene(&[("x", "a\nb\nc\n")]);
+    let path = scene.directory.path().join("x");
+    symlink("x", scene.directory.path().join("link")).unwrap();
+    let view = || scene.call(json!({"command": "view", "path": "x", "view_range": [1, 1]}));
+    let replace = |old: &'static str, new: &'static str| {
+        scene.call(json!({"command": "str_replace", "path": "x", "old_str": old, "new_str": new}))
+    };
+    let stale = refused("x has changed since it was last viewed or edited here; view it again first.");
+
+    // What was never shown is edited as it is.
+    assert_eq!(replace("a", "A").await, ok("Edited x."));
+    fs::write(&path, "A\nb\nC\n").unwrap();
+    assert_eq!(replace("b", "B").await, stale);
+    assert_eq!(scene.call(json!({"command": "insert", "path": "x", "insert_line": 0, "new_str": "0"})).await, stale);
+    assert_eq!(replace("b", "B").await, stale, "being refused is not seeing it");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "A\nb\nC\n");
+    assert_eq!(view().await, ok("1\tA"));
+    assert_eq!(replace("b", "B").await, ok("Edited x."));
+
+    assert_eq!(view().await, ok("1\tA"));
+    fs::write(&path, "A\nB\nD\n").unwrap();
+    let through_link = json!({"command": "str_replace", "path": "link", "old_str": "B", "new_str": "b"});
+    let message = "link has changed since it was last viewed or edited here; view it again first.";
+    assert_eq!(scene.call(through_link.clone()).await, refused(message));
+    // The same content is no change, however it came there.
+    fs::write(&path, "A\nB\nC\n").unwrap();
+    assert_eq!(scene.call(through_link).await, ok("Edited link."));
+    let undo = scene.call(json!({"command": "undo", "path": "link"})).await;
+    assert_eq!(undo, ok("Undid the last edit of link."));
+    assert_eq!(replace("B", "b").await, ok("Edited x."), "an undo leaves what is known");
+}
+
+#[tokio::test]
+async fn what_is_not_text_alone_is_kept() {
+    let utf16 = |text: &str| -> Vec<u8> {
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    for (before, inserted, replaced) in [
+        (b"\xef\xbb\xbfa\r\nb".to_vec(), b"\xef\xbb\xbf0\r\na\r\nb".to_vec(), b"\xef\xbb\xbf0\r\na\r\nc\r\nd".to_vec()),
+        (utf16("a\nb\n"), utf16("0\na\nb\n"), utf16("0\na\nc\nd\n")),
+        (b"a\xe9\nb".to_vec(), b"0\na\xe9\nb".to_vec(), b"0\na\xe9\nc\nd".to_vec()),
+        (b"a\r\nx\nb".to_vec(), b"0\na\r\nx\nb".to_vec(), b"0\na\r\nx\nc\nd".to_vec()),
+    ] {
+        let scene = scene(&[]);
+        let path = scene.directory.path().join("real");
+        fs::write(&path, &before).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("real", scene.directory.path().join("link")).unwrap();
+        let insert = json!({"command": "insert", "path": "link", "insert_line": 0, "new_str": "0"});
+        assert_eq!(scene.call(insert).await, ok("Edited link."));
+        assert_eq!(fs::read(&path).unwrap(), inserted);
+        let replace = json!({"command": "str_replace", "path": "link", "old_str": "b", "new_str": "c\nd"});
+        assert_eq!(scene.call(replace).await, ok("Edited link."));
+        assert_eq!(fs::read(&path).unwrap(), replaced);
+        for content in [&inserted, &before] {
+            assert_eq!(
+                scene.call(json!({"command": "undo", "path": "link"})).await,
+                ok("Undid the last edit of link.")
+            );
+            assert_eq!(&fs::read(&path).unwrap(), content);
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(scene.directory.path().join("link").is_symlink());
+    }
+}
+
+#[derive(Debug)]
+struct NoTabs;
+
+impl EditCheck for NoTabs {
+    fn check(&self, edit: &ProposedEdit<'_>) -> Result<(), String> {
+        let had = edit.before.is_some_and(|before| before.contains(&b'\t'));
+        if !had && edit.after.contains(&b'\t') { Err("use spaces.".to_owned()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_its_check_refuses_is_not_kept() {
+    let scene = scene(&[("x", "a\n"), ("tabs", "\ta\n")]);
+    let editor = Editor::new(scene.directory.path()).unwrap().with_check(Arc::new(NoTabs));
+    let scene = Scene { editor, ..scene };
+    let replace = |path: &'static str| {
+        scene.call(json!({"command": "str_replace", "path": path, "old_str": "a", "new_str": "\tb"}))
+    };
+    assert_eq!(replace("x").await, refused("x: use spaces."));
+    assert_eq!(scene.content("x"), "a\n");
+    assert_eq!(replace("tabs").await, ok("Edited tabs."));
+    let create = json!({"command": "create", "path": "new/y", "file_text": "\t"});
+    assert_eq!(scene.call(create).await, refused("new/y: use spaces."));
+    assert!(!scene.directory.path().join("new").exists());
 }
 
 #[tokio::test]

@@ -11,9 +11,11 @@
 mod apply_patch;
 mod check;
 mod editor;
+mod hostile;
 mod multi_edit;
 #[cfg(feature = "syntax")]
 mod outline;
+mod peers;
 mod race;
 mod sandbox;
 mod search;

@@ -130,13 +130,13 @@ async fn what_others_changed_is_not_taken_back() {
 }
 
 #[tokio::test]
-async fn ten_changes_of_a_file_are_kept() {
+async fn a_hundred_changes_of_a_file_are_kept() {
     let scene = scene(&[("x", b"0\n"), ("y", b"0\n")]);
-    for number in 0..12 {
+    for number in 0..102 {
         scene.edit("x", &[(&number.to_string(), &(number + 1).to_string())]).await.unwrap();
     }
     scene.edit("y", &[("0", "1")]).await.unwrap();
-    for _ in 0..10 {
+    for _ in 0..100 {
         assert_eq!(scene.undo("x").await, undone("x"));
     }
     assert_eq!(scene.undo("x").await, Err("No edit of x to undo.".to_owned()));
