@@ -87,12 +87,18 @@
 //!
 //! `cargo run --release --example quickstart` runs the whole loop: rollouts, selection, training and a comparison.
 
+#[cfg(feature = "tools")]
+mod doctor;
+
 pub use entropo_agent as agent;
 pub use entropo_core as core;
 #[cfg(feature = "tools")]
 pub use entropo_tools as tools;
 #[cfg(feature = "train")]
 pub use entropo_train as train;
+
+#[cfg(feature = "tools")]
+pub use doctor::{Diagnosis, Program, doctor};
 
 pub mod prelude {
     //! What nearly every program that embeds an agent names: `use entropo::prelude::*;`.
