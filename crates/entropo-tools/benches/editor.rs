@@ -26,7 +26,7 @@ fn main() {
     let path = directory.path().join("file");
     let mut content = String::new();
     for number in 1..=LINES {
-        writeln!(content, "line {number:6}: the quick brown fox jumps over it").unwrap();
+        writeln!(content, "line {number:6}: the quick brown fox jumps over it...").unwrap();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let editor = Editor::new(directory.path()).unwrap();

@@ -13,6 +13,8 @@ const SHOWN: usize = 3;
 const COMPARED_CHARS: usize = 200;
 /// How alike lines must be to be shown, from 0 to 1.
 const ALIKE: f32 = 0.6;
+/// Lines of the file whose letters are looked at.
+const SEARCHED_LINES: usize = 500_000;
 /// Places that are compared letter by letter, those with the most letters in common; it takes longest.
 const COMPARED_PLACES: usize = 2000;
 
@@ -50,13 +52,15 @@ fn nearest(lines: &[&str], wanted: &[&str]) -> Vec<usize> {
     if !blanks.is_empty() {
         return blanks;
     }
-    let letters: Vec<u128> = lines.iter().map(|line| letters(line)).collect();
+    let letters: Vec<u128> = lines.iter().take(SEARCHED_LINES).map(|line| letters(line)).collect();
     let wanted_letters: Vec<u128> = wanted.iter().map(|line| self::letters(line)).collect();
     let mut places: Vec<(u32, usize, &[&str])> = windows()
+        .take(SEARCHED_LINES)
         .map(|(at, window)| {
             let sets = letters.iter().skip(at).zip(&wanted_letters);
             (sets.map(|(a, b)| in_common(*a, *b)).sum(), at, window)
         })
+        .filter(|&(common, _, _)| common > 0)
         .collect();
     places.sort_by_key(|&(common, at, _)| (u32::MAX - common, at));
     let mut best: Vec<(f32, usize)> = places

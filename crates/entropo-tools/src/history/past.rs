@@ -58,12 +58,9 @@ impl Past {
     pub(super) fn new(change: &Change) -> Self {
         let bytes = |stored: &Option<Stored>| stored.as_ref().map(|stored| stored.bytes.clone()).unwrap_or_default();
         let (old, new) = (bytes(&change.before), bytes(&change.after));
-        let start = common(old.chunks(COMPARED).zip(new.chunks(COMPARED)), old.iter().zip(new.iter()));
+        let start = common_start(&old, &new);
         let (old_rest, new_rest) = (old.split_at(start).1, new.split_at(start).1);
-        let end = common(
-            old_rest.rchunks(COMPARED).zip(new_rest.rchunks(COMPARED)),
-            old_rest.iter().rev().zip(new_rest.iter().rev()),
-        );
+        let end = common_end(old_rest, new_rest);
         let removed = if change.after.is_some() { old_rest.split_at(old_rest.len() - end).0 } else { &old };
         Self {
             file: change.place.real.clone(),
@@ -104,13 +101,20 @@ impl Past {
     }
 }
 
-/// How many items two sequences have in common at their beginning, first by chunks and then one by one.
-fn common<'a>(
-    chunks: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    items: impl Iterator<Item = (&'a u8, &'a u8)>,
-) -> usize {
-    let equal = COMPARED * chunks.take_while(|(a, b)| a.len() == COMPARED && a == b).count();
-    equal + items.skip(equal).take_while(|(a, b)| a == b).count()
+/// How many bytes two files have in common at their beginning: many are compared at once, then the last of them singly.
+fn common_start(a: &[u8], b: &[u8]) -> usize {
+    let chunks = a.chunks_exact(COMPARED).zip(b.chunks_exact(COMPARED));
+    let equal = COMPARED * chunks.take_while(|(a, b)| a == b).count();
+    let rest = a.iter().skip(equal).zip(b.iter().skip(equal));
+    equal + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// The same at their end.
+fn common_end(a: &[u8], b: &[u8]) -> usize {
+    let chunks = a.rchunks_exact(COMPARED).zip(b.rchunks_exact(COMPARED));
+    let equal = COMPARED * chunks.take_while(|(a, b)| a == b).count();
+    let (a, b) = (a.split_at(a.len() - equal).0, b.split_at(b.len() - equal).0);
+    equal + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
