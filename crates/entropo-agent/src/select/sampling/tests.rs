@@ -190,7 +190,7 @@ fn a_missing_score_accepts_nothing_and_rules_are_configuration() {
     scores.insert(one.id.clone(), "regression", 1.0).unwrap();
     assert_eq!(budget.settled(&[&one], &scores), None, "no verifier is not a verifier that says 0");
     scores.insert(one.id.clone(), "verifier", 0.0).unwrap();
-    assert_eq!(budget.settled(&[&one], &scores).unwrap().rollouts, [one.id.clone()]);
+    assert_eq!(budget.settled(&[&one], &scores).unwrap().rollouts, std::slice::from_ref(&one.id));
     let mut lost = one;
     lost.exit = ExitReason::Panic;
     assert_eq!(budget.settled(&[&lost], &scores), None);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use entropo_agent::select::judgement::{Judgement, TokenChoices};
 use entropo_agent::select::scorer::{Scorer, score_all};
-use entropo_agent::select::{Score, Scores, Top};
+use entropo_agent::select::{Score, Top};
 use entropo_agent::{CancellationToken, Selector, StageConfig};
 use entropo_core::{RolloutId, Trajectory};
 
