@@ -1,8 +1,8 @@
 //! The probability that a judging model's reply says yes.
 //!
-//! A verifier is asked for `<judgement>YES</judgement>` or NO, and its score is p(YES) / (p(YES) + p(NO)) where it wrote
-//! the word. That place is found by the text, never counted in tokens: how many a tag is depends on the tokenizer. A reply
-//! without the tag, or whose likely tokens say neither, has no score.
+//! A verifier is asked for `<judgement>YES</judgement>` or NO, and its score is p(YES) / (p(YES) + p(NO)) where it
+//! wrote the word. That place is found by the text, never counted in tokens: how many a tag is depends on the
+//! tokenizer. A reply without the tag, or whose likely tokens say neither, has no score.
 
 /// One token of a reply and what else could have stood there.
 #[derive(Clone, Debug, Default, PartialEq)]

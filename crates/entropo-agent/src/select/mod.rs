@@ -3,7 +3,7 @@
 //! A [`Selector`] is a list of [`Stage`]s, each of which keeps or drops candidates and says why. Four rules hold for
 //! all of them, and are kept here:
 //!
-//! * Verdicts and [`Scores`] belong to a rollout's id, never to a position: the order of the candidates changes nothing.
+//! * Verdicts and [`Scores`] belong to a rollout's id, never to a position: the order of candidates changes nothing.
 //! * A stage that would keep nobody is passed over. One candidate is therefore always chosen.
 //! * A score that was never given, or that is no finite number, is missing. It is not 0, and each stage says what it
 //!   makes of it.

@@ -1,8 +1,8 @@
 //! When two patches are the same change.
 //!
 //! A vote over patches is worth as much as its idea of equality: compared byte by byte, two agents with the same fix
-//! differ in the hash of a blob, in a script left behind, or in the order of files. [`PatchRules::normalise`] leaves out
-//! what does not change the behaviour of the program under repair:
+//! differ in the hash of a blob, in a script left behind, or in the order of files. [`PatchRules::normalise`] leaves
+//! out what does not change the behaviour of the program under repair:
 //!
 //! 1. files whose path is a test's (`leave_out`), and files that the patch creates whose path is a scratch file's
 //!    (`leave_out_new`);
@@ -10,8 +10,8 @@
 //! 3. white space at the ends of lines, and added or removed lines that hold nothing else;
 //! 4. files without any change after that; and the order of files, which are sorted by path.
 //!
-//! White space *within* lines stays, since indentation is syntax in some languages and text is text in all. Context lines
-//! stay too: without them equal edits at two places of a file would be one.
+//! White space *within* lines stays, since indentation is syntax in some languages and text is text in all. Context
+//! lines stay too: without them equal edits at two places of a file would be one.
 
 mod pattern;
 

@@ -1,8 +1,9 @@
 //! Scores from whatever computes them.
 //!
-//! A [`Scorer`] runs tests, asks a model, or anything else that takes a while, so [`score_all`] has many of them at work at
-//! once. Each answer comes back with the id that it belongs to: in which order they come says nothing. A scorer that fails,
-//! panics, or answers with what is no number leaves its score missing, and is reported; it never makes a 0 of it.
+//! A [`Scorer`] runs tests, asks a model, or anything else that takes a while, so [`score_all`] has many of them at
+//! work at once. Each answer comes back with the id that it belongs to: in which order they come says nothing. A scorer
+//! that fails, panics, or answers with what is no number leaves its score missing, and is reported; it never makes a 0
+//! of it.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;

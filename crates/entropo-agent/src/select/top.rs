@@ -7,8 +7,8 @@ use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge};
 
 /// Keeps a share of the candidates, those with the highest scores.
 ///
-/// The share is taken of those that have the score and rounded up, so that it is never nobody. Who has the same score as
-/// the last of them stays too: there is nothing to tell them apart by.
+/// The share is taken of those that have the score and rounded up, so that it is never nobody. Who has the same score
+/// as the last of them stays too: there is nothing to tell them apart by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Top {

@@ -1,9 +1,9 @@
 //! Fitting the model.
 //!
-//! Minimised is the sum over examples of -log p(label) plus `penalty / 2` times the sum of the squared weights, without the
-//! intercept. With a penalty above 0 and labels of both kinds this is strictly convex with one minimum, so how it is found
-//! does not show. Newton's method finds it in a few steps: solve H d = g, then take d, half of it, and so on until the
-//! value falls. Examples are sorted by rollout first, since sums depend on their order in the last digits.
+//! Minimised is the sum over examples of -log p(label) plus `penalty / 2` times the sum of the squared weights, without
+//! the intercept. With a penalty above 0 and labels of both kinds this is strictly convex with one minimum, so how it
+//! is found does not show. Newton's method finds it in a few steps: solve H d = g, then take d, half of it, and so on
+//! until the value falls. Examples are sorted by rollout first, since sums depend on their order in the last digits.
 
 use entropo_core::stats::sigmoid;
 

@@ -4,9 +4,9 @@
 //!
 //! p(solved) = sigma(b + sum over features (w x if there is a value, otherwise m))
 //!
-//! A missing value has a weight m of its own, learned like the others, rather than a made-up value. The model is fitted by
-//! [`LogisticModel::fit`], which needs solved and unsolved rollouts, is the same on every machine up to rounding in the
-//! last digits, and saved as JSON; a file says what it was fitted on.
+//! A missing value has a weight m of its own, learned like the others, rather than a made-up value. The model is fitted
+//! by [`LogisticModel::fit`], which needs solved and unsolved rollouts, is the same on every machine up to rounding in
+//! the last digits, and saved as JSON; a file says what it was fitted on.
 
 mod features;
 mod fit;

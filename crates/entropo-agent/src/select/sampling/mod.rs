@@ -1,8 +1,8 @@
 //! No more rollouts than the answer needs.
 //!
-//! A [`Budget`] says how many rollouts a task may have, how many are made at once, and by which [`StopRule`]s the answer
-//! counts as settled before the budget is used up. [`Budget::replay`] holds it against rollouts that exist already, which
-//! is how its savings are measured; [`Sampler`] makes rollouts wave by wave.
+//! A [`Budget`] says how many rollouts a task may have, how many are made at once, and by which [`StopRule`]s the
+//! answer counts as settled before the budget is used up. [`Budget::replay`] holds it against rollouts that exist
+//! already, which is how its savings are measured; [`Sampler`] makes rollouts wave by wave.
 //!
 //! The rules look only after whole waves and at rollouts in the order of their numbers. What is decided depends on the
 //! seeds, not on what finished first.
@@ -55,7 +55,8 @@ impl Budget {
         self.rules.iter().find_map(|rule| rule.settled(&sorted, scores, self.rollouts.get()))
     }
 
-    /// How many of a task's rollouts would have been made. With fewer rollouts than the budget has, these are the budget.
+    /// How many of a task's rollouts would have been made. With fewer rollouts than the budget has, these are the
+    /// budget.
     pub fn replay(&self, recorded: &[&Trajectory], scores: &Scores) -> Replayed {
         let mut sorted = recorded.to_vec();
         sorted.sort_by(|a, b| a.id.cmp(&b.id));

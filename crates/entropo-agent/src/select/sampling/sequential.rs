@@ -1,19 +1,19 @@
 //! Whether the leading answer is the one that the policy gives most often.
 //!
-//! Let a policy give answer i with an unknown probability p_i. After a votes for i and b for j, for the hypothesis that i
-//! is *not* the more frequent one of the two, p_i <= p_j,
+//! Let a policy give answer i with an unknown probability p_i. After a votes for i and b for j, for the hypothesis that
+//! i is *not* the more frequent one of the two, p_i <= p_j,
 //!
-//! M(a, b) = 2 * integral over t from 1/2 to 1 of (2t)^a (2 - 2t)^b dt = 1/(b+1) * sum over s = 0..a of C(n, s) / C(n, a)
+//! M(a, b) = 2 * integral over t from 1/2 to 1 of (2t)^a (2 - 2t)^b dt = sum over s = 0..a of C(n, s) / C(n, a) / (b+1)
 //!
 //! with n = a + b + 1 is a supermartingale that starts at 1: a vote for i multiplies its integrand by 2t, one for j by
 //! 2 - 2t, and under the hypothesis the mean factor is at most 1. By Ville's inequality M *ever* reaches 1/d with
 //! probability at most d, so one may look after every vote and stop when one likes. This is the one-sided form of the
 //! prior-posterior-ratio test (Waudby-Smith and Ramdas 2020; for modes Jain et al. 2022, arXiv 2109.05047).
 //!
-//! To be the mode, i has to win against every other answer. M falls with b, so the runner-up stands for all of them, seen
-//! or not. To err, one particular answer, the true mode, must have been beaten by an i; there may be many such i, so the
-//! k-th answer to appear is given the error d / (k (k + 1)), which sums to d, and its votes count from the second on, since
-//! its first one is what gave it the number k. All of this holds whatever the number of answers is.
+//! To be the mode, i has to win against every other answer. M falls with b, so the runner-up stands for all of them,
+//! seen or not. To err, one particular answer, the true mode, must have been beaten by an i; there may be many such i,
+//! so the k-th answer to appear is given the error d / (k (k + 1)), which sums to d, and its votes count from the
+//! second on, since its first one is what gave it the number k. All of this holds whatever the number of answers is.
 
 /// M(a, b): how much `ours` votes against `theirs` speak against the hypothesis that ours is not the more frequent one.
 pub fn evidence(ours: usize, theirs: usize) -> f64 {
@@ -27,8 +27,8 @@ pub fn evidence(ours: usize, theirs: usize) -> f64 {
     sum / (theirs + 1) as f64
 }
 
-/// Whether the `appeared`-th answer (from 1) with `votes`, its first included, against the `runner_up`'s is the mode, with
-/// a chance of at most `error` ever to say so wrongly.
+/// Whether the `appeared`-th answer (from 1) with `votes`, its first included, against the `runner_up`'s is the mode,
+/// with a chance of at most `error` ever to say so wrongly.
 pub fn is_mode(appeared: usize, votes: usize, runner_up: usize, error: f64) -> bool {
     let share = error / (appeared as f64 * (appeared as f64 + 1.0));
     votes > 0 && share > 0.0 && evidence(votes - 1, runner_up) >= 1.0 / share

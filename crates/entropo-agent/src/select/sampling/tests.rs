@@ -68,8 +68,8 @@ fn a_majority_that_is_settled_is_that_of_the_whole_budget() {
     assert!(early > 150 && saved > 300, "{early} stopped early, {saved} saved");
 }
 
-/// Of simulated tasks, the shares in which the sequential rule stopped at a wrong answer, and stopped at all, and the mean
-/// of rollouts saved.
+/// Of simulated tasks, the shares in which the sequential rule stopped at a wrong answer, and stopped at all, and the
+/// mean of rollouts saved.
 fn simulate(shares: &[f64], rollouts: usize, wave: usize, error: f64, tasks: u64) -> (f64, f64, f64) {
     let mode = (0..shares.len()).max_by(|&a, &b| shares[a].total_cmp(&shares[b])).unwrap();
     let budget = budget(rollouts, wave, sequential(error));
@@ -116,8 +116,8 @@ fn a_clear_answer_saves_rollouts() {
 
 #[test]
 fn a_rule_without_the_correction_for_looking_often_would_err_more() {
-    // The same evidence at a fixed threshold of a single look, 1/2 + z/(2 sqrt n) at 10 %, looked at after every vote: the
-    // test above is able to fail.
+    // The same evidence at a fixed threshold of a single look, 1/2 + z/(2 sqrt n) at 10 %, looked at after every vote:
+    // the test above is able to fail.
     let (mut wrong, tasks) = (0, 600);
     for seed in 0..tasks {
         let (mut ours, mut theirs) = (0.0_f64, 0.0_f64);
