@@ -158,7 +158,7 @@ pub use observe::{Event, Observer};
 pub use rollout::{RolloutJob, Rollouts};
 pub use run::{Fact, Run, Step};
 pub use seed::{rollout_seed, turn_seed};
-pub use select::{Selection, Selector, StageConfig};
+pub use select::{Selection, Selector, SelectorConfig, StageConfig};
 pub use session::{Session, SessionError};
 pub use sub_agent::SubAgent;
 pub use tokio_util::sync::CancellationToken;

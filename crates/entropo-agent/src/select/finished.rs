@@ -3,7 +3,7 @@
 use entropo_core::Trajectory;
 use serde::{Deserialize, Serialize};
 
-use super::{Stage, Verdict, judge};
+use super::{Scores, Stage, Verdict, judge};
 
 /// Keeps the rollouts that the agent finished itself, if there are any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ impl Stage for Finished {
         "finished".to_owned()
     }
 
-    fn apply(&self, candidates: &[&Trajectory]) -> Vec<Verdict> {
-        judge(candidates, |candidate| (candidate.exit.is_finished(), format!("it ended by {:?}", candidate.exit)))
+    fn apply(&self, candidates: &[&Trajectory], _: &Scores) -> Vec<Verdict> {
+        judge(candidates, |candidate| (candidate.exit.is_finished(), format!("it ended by {:?}", candidate.exit), None))
     }
 }

@@ -3,7 +3,7 @@
 use entropo_core::Trajectory;
 use serde::{Deserialize, Serialize};
 
-use super::{Stage, Verdict, judge};
+use super::{Measured, Rule, Scores, Stage, Verdict, judge};
 
 /// Keeps the candidates with the fewest or the most assistant turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +32,16 @@ impl Stage for Steps {
         }
     }
 
-    fn apply(&self, candidates: &[&Trajectory]) -> Vec<Verdict> {
+    fn apply(&self, candidates: &[&Trajectory], _: &Scores) -> Vec<Verdict> {
         let steps = candidates.iter().map(|candidate| candidate.steps());
-        let best = match self.prefer {
-            Prefer::Fewest => steps.min(),
-            Prefer::Most => steps.max(),
+        let (best, rule) = match self.prefer {
+            Prefer::Fewest => (steps.min(), Rule::AtMost),
+            Prefer::Most => (steps.max(), Rule::AtLeast),
         };
-        judge(candidates, |candidate| (Some(candidate.steps()) == best, format!("it took {}", candidate.steps())))
+        judge(candidates, |candidate| {
+            let (own, bound) = (candidate.steps(), best.map(|best| best as f64));
+            let measured = Measured { what: "steps".to_owned(), value: Some(own as f64), rule, bound };
+            (Some(own) == best, format!("it took {own}"), Some(measured))
+        })
     }
 }

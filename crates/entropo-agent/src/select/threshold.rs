@@ -3,16 +3,30 @@
 use entropo_core::Trajectory;
 use serde::{Deserialize, Serialize};
 
-use super::{Stage, Verdict, judge, score};
+use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge};
 
-/// Drops the candidates whose score is known to be at most a threshold; a candidate without the score stays.
+/// Drops the candidates whose score is known to be at most a threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
-    /// The key in [`Outcome::scores`](entropo_core::Outcome::scores).
+    /// The name in [`Scores`].
     pub name: String,
     /// Scores at or below are dropped.
     pub above: f64,
+    /// What becomes of a candidate without the score. By default it stays: it is not known to be below.
+    #[serde(default = "keep_missing")]
+    pub missing: Missing,
+}
+
+fn keep_missing() -> Missing {
+    Missing::Keep
+}
+
+impl Threshold {
+    /// Scores of a name above `above`; who lacks it stays.
+    pub fn new(name: impl Into<String>, above: f64) -> Self {
+        Self { name: name.into(), above, missing: Missing::Keep }
+    }
 }
 
 impl Stage for Threshold {
@@ -20,10 +34,17 @@ impl Stage for Threshold {
         format!("{} above {}", self.name, self.above)
     }
 
-    fn apply(&self, candidates: &[&Trajectory]) -> Vec<Verdict> {
-        judge(candidates, |candidate| match score(candidate, &self.name) {
-            Some(score) => (score > self.above, format!("its {} score is {score}", self.name)),
-            None => (true, format!("it has no {} score", self.name)),
+    fn apply(&self, candidates: &[&Trajectory], scores: &Scores) -> Vec<Verdict> {
+        let score = |candidate: &Trajectory| scores.get(&candidate.id, &self.name);
+        let unknown = candidates.iter().all(|candidate| score(candidate).is_none());
+        judge(candidates, |candidate| {
+            let value = score(candidate);
+            let measured = Measured { what: self.name.clone(), value, rule: Rule::Above, bound: Some(self.above) };
+            let (keep, reason) = match value {
+                Some(value) => (value > self.above, format!("its {} score is {value}", self.name)),
+                None => (unknown || self.missing == Missing::Keep, format!("it has no {} score", self.name)),
+            };
+            (keep, reason, Some(measured))
         })
     }
 }

@@ -10,6 +10,7 @@ mod looping;
 mod pool;
 mod resume;
 mod rollouts;
+mod select;
 mod selection;
 #[cfg(all(feature = "openai", feature = "anthropic"))]
 mod served;

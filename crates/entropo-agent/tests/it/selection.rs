@@ -1,6 +1,6 @@
 //! Choosing one of many. The numbers name the faults of published selectors that must not come back (anchors, 2.10).
 
-use entropo_agent::select::{Finished, Score, SelectionError, Stage, Steps, Threshold, Verdict};
+use entropo_agent::select::{Finished, Score, Scores, SelectionError, Stage, Steps, Threshold, Verdict};
 use entropo_agent::{Selector, StageConfig};
 use entropo_core::{ExitReason, Message, RolloutId, Trajectory};
 use proptest::prelude::*;
@@ -26,11 +26,11 @@ fn only(stage: impl Stage + 'static) -> Selector {
 }
 
 fn regression() -> Selector {
-    only(Score { name: "regression".to_owned() })
+    only(Score::new("regression"))
 }
 
 fn verifier() -> Selector {
-    only(Threshold { name: "verifier".to_owned(), above: 0.01 })
+    only(Threshold::new("verifier", 0.01))
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn the_hybrid_goes_through_its_stages_in_order() {
             "4 fewest steps: it took 7",
         ]
     );
-    assert_eq!(survivors(&Selector::from_config(StageConfig::entropo_verified()), &candidates), [4]);
-    assert_eq!(survivors(&Selector::from_config(StageConfig::entropo_lite()), &candidates), [1, 2]);
+    assert_eq!(survivors(&Selector::from_config(StageConfig::paper_verified()), &candidates), [4]);
+    assert_eq!(survivors(&Selector::from_config(StageConfig::paper_lite()), &candidates), [1, 2]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_missing_score_is_not_zero() {
 fn one_candidate_is_always_chosen() {
     // 2.10 item 3: half of one is none.
     let candidate = candidate(3, ExitReason::Panic, 0, &[("verifier", 0.0), ("regression", f64::NAN)]);
-    let presets = [StageConfig::hybrid(), StageConfig::entropo_verified(), StageConfig::entropo_lite()];
+    let presets = [StageConfig::hybrid(), StageConfig::paper_verified(), StageConfig::paper_lite()];
     for stages in presets {
         let selection = Selector::from_config(stages).select(&[&candidate]).unwrap();
         assert_eq!((selection.chosen, selection.tied), (Some(candidate.id.clone()), 1));
@@ -135,8 +135,8 @@ impl Stage for Backwards {
         "backwards".to_owned()
     }
 
-    fn apply(&self, candidates: &[&Trajectory]) -> Vec<Verdict> {
-        let mut verdicts = Score { name: "regression".to_owned() }.apply(candidates);
+    fn apply(&self, candidates: &[&Trajectory], scores: &Scores) -> Vec<Verdict> {
+        let mut verdicts = Score::new("regression").apply(candidates, scores);
         verdicts.reverse();
         verdicts
     }

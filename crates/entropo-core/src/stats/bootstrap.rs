@@ -4,8 +4,8 @@
 //! as there are, with replacement; take the mean; repeat; the interval lies between the (1-level)/2 and (1+level)/2
 //! quantiles of these means. With few tasks (under about 20) such intervals are too narrow.
 
-use rand::SeedableRng;
 use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub struct Bootstrap {
 /// A mean over tasks and its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
-    /// The mean of the values themselves.
+    /// The mean of the values themselves, or the statistic of the tasks themselves.
     pub mean: f64,
     /// The lower end.
     pub low: f64,
@@ -66,24 +66,71 @@ impl Bootstrap {
     /// [`StatsError::Nothing`] without values or resamples, [`StatsError::NotFinite`] or [`StatsError::Level`].
     pub fn mean(&self, values: &[f64]) -> Result<Interval, StatsError> {
         check_values("the list of values", values)?;
+        self.check()?;
+        let count = values.len() as f64;
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let means = (0..self.resamples)
+            .map(|_| values.iter().filter_map(|_| values.choose(&mut rng)).sum::<f64>() / count)
+            .collect();
+        Ok(self.interval(values.iter().sum::<f64>() / count, means))
+    }
+
+    /// Any statistic of `count` tasks, with its interval; `statistic` is given the positions of the drawn tasks, first
+    /// each once.
+    ///
+    /// Resamples on which it is undefined, such as AUROC where all labels are equal, are left out.
+    ///
+    /// # Errors
+    /// [`StatsError::Nothing`], [`StatsError::Level`], what the statistic says of the tasks themselves, and
+    /// [`StatsError::Undefined`] if no resample has a value.
+    ///
+    /// ```
+    /// use entropo_core::stats::{Bootstrap, auroc};
+    ///
+    /// let (scores, labels) = ([0.1, 0.4, 0.35, 0.8], [false, false, true, true]);
+    /// let interval = Bootstrap::default().statistic(4, |drawn| {
+    ///     let scores: Vec<f64> = drawn.iter().map(|&place| scores[place]).collect();
+    ///     auroc(&scores, &drawn.iter().map(|&place| labels[place]).collect::<Vec<_>>())
+    /// })?;
+    /// assert_eq!((interval.mean, interval.high), (0.75, 1.0));
+    /// # Ok::<(), entropo_core::stats::StatsError>(())
+    /// ```
+    pub fn statistic(
+        &self,
+        count: usize,
+        mut statistic: impl FnMut(&[usize]) -> Result<f64, StatsError>,
+    ) -> Result<Interval, StatsError> {
+        if count == 0 {
+            return Err(StatsError::Nothing { what: "the number of tasks" });
+        }
+        self.check()?;
+        let itself = statistic(&(0..count).collect::<Vec<_>>())?;
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let draws = (0..self.resamples).filter_map(|_| {
+            let drawn: Vec<usize> = (0..count).map(|_| rng.random_range(0..count)).collect();
+            statistic(&drawn).ok().filter(|value| value.is_finite())
+        });
+        let values: Vec<f64> = draws.collect();
+        if values.is_empty() {
+            return Err(StatsError::Undefined { resamples: self.resamples });
+        }
+        Ok(self.interval(itself, values))
+    }
+
+    fn check(&self) -> Result<(), StatsError> {
         if self.resamples == 0 {
             return Err(StatsError::Nothing { what: "the number of resamples" });
         }
         if !(self.level > 0.0 && self.level < 1.0) {
             return Err(StatsError::Level { level: self.level });
         }
-        let count = values.len() as f64;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut means: Vec<f64> = (0..self.resamples)
-            .map(|_| values.iter().filter_map(|_| values.choose(&mut rng)).sum::<f64>() / count)
-            .collect();
-        means.sort_unstable_by(f64::total_cmp);
+        Ok(())
+    }
+
+    fn interval(&self, mean: f64, mut drawn: Vec<f64>) -> Interval {
+        drawn.sort_unstable_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
-        Ok(Interval {
-            mean: values.iter().sum::<f64>() / count,
-            low: quantile(&means, tail),
-            high: quantile(&means, 1.0 - tail),
-        })
+        Interval { mean, low: quantile(&drawn, tail), high: quantile(&drawn, 1.0 - tail) }
     }
 
     /// The mean of `left - right` over tasks, with its interval; both have one value for each task, in the same order.

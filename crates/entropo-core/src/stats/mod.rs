@@ -1,4 +1,4 @@
-//! Statistics over tasks and rollouts: pass@k, best@k, bootstrap intervals and diversity.
+//! Statistics over tasks and rollouts: pass@k, best@k, regret, intervals, diversity, and how far scores can be trusted.
 //!
 //! Experiments with coding agents have few tasks, so two habits are built in. Every number over tasks comes with an
 //! interval from resampling *tasks* ([`Bootstrap`]), since tasks are what a new data set would change. And two arms are
@@ -15,15 +15,25 @@
 //! # Ok::<(), entropo_core::stats::StatsError>(())
 //! ```
 
+mod auroc;
 mod best_at_k;
 mod bootstrap;
+mod calibration;
 mod diversity;
 mod pass_at_k;
+mod regret;
+mod temperature;
+mod wilson;
 
+pub use auroc::auroc;
 pub use best_at_k::{BestAtK, Subsets, best_at_k};
 pub use bootstrap::{Bootstrap, Interval};
+pub use calibration::{Bins, ReliabilityBin, brier_score, expected_calibration_error, reliability};
 pub use diversity::{count_patches, effective_number, normalise_patch};
 pub use pass_at_k::{Samples, mean_pass_at_k, pass_at_k};
+pub use regret::{SelectorRegret, best_by_score_at_k, selector_regret};
+pub use temperature::{Temperature, logit, sigmoid};
+pub use wilson::wilson_interval;
 
 /// Why a statistic is not defined for what was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -61,6 +71,37 @@ pub enum StatsError {
         /// The value.
         value: f64,
     },
+    /// A value that is no probability.
+    #[error("value {index} is {value}, not a probability between 0 and 1")]
+    NotProbability {
+        /// Position of the value, from 0.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// Values and labels that do not belong together.
+    #[error("{values} values, but {labels} labels; give each value its label, in the same order")]
+    Labels {
+        /// How many values.
+        values: usize,
+        /// How many labels.
+        labels: usize,
+    },
+    /// Nothing to rank against.
+    #[error("all labels are equal; both solved and unsolved samples are needed")]
+    OneClass,
+    /// A likelihood without a greatest value.
+    #[error("no temperature fits best: {why}; fit on more samples")]
+    NoTemperature {
+        /// Why not.
+        why: &'static str,
+    },
+    /// A statistic that no resample had.
+    #[error("the statistic is undefined on all {resamples} resamples; it needs more tasks")]
+    Undefined {
+        /// How many were tried.
+        resamples: usize,
+    },
     /// A confidence level that is no probability.
     #[error("the confidence level is {level}; it must lie strictly between 0 and 1")]
     Level {
@@ -84,6 +125,24 @@ fn check_values(what: &'static str, values: &[f64]) -> Result<(), StatsError> {
     }
     match values.iter().copied().enumerate().find(|(_, value)| !value.is_finite()) {
         Some((index, value)) => Err(StatsError::NotFinite { index, value }),
+        None => Ok(()),
+    }
+}
+
+/// [`check_values`], and that each value has a label.
+fn check_labelled(what: &'static str, values: &[f64], labels: &[bool]) -> Result<(), StatsError> {
+    check_values(what, values)?;
+    if values.len() == labels.len() {
+        return Ok(());
+    }
+    Err(StatsError::Labels { values: values.len(), labels: labels.len() })
+}
+
+/// [`check_labelled`], and that each value is a probability.
+fn check_probabilities(probabilities: &[f64], labels: &[bool]) -> Result<(), StatsError> {
+    check_labelled("the list of predictions", probabilities, labels)?;
+    match probabilities.iter().copied().enumerate().find(|(_, value)| !(0.0..=1.0).contains(value)) {
+        Some((index, value)) => Err(StatsError::NotProbability { index, value }),
         None => Ok(()),
     }
 }

@@ -18,5 +18,6 @@ mod make;
 mod preference;
 mod preference_stream;
 mod stats;
+mod stats_trust;
 mod store;
 mod store_kill;

@@ -5,12 +5,14 @@
 //!
 //! A text that is too large or takes too long to parse is one of which nothing is known; no error is invented.
 
+mod check;
 mod definition;
 mod error;
 mod language;
 mod parse;
 mod rules;
 
+pub use check::SyntaxCheck;
 pub use definition::Definition;
 pub use error::{SyntaxError, errors, introduced};
 pub use language::Language;

@@ -41,6 +41,8 @@ pub(super) struct Host {
     limits: Limits,
     cgroup: Option<Cgroup>,
     shell: PathBuf,
+    /// What comes before each program.
+    listening: Vec<OsString>,
 }
 
 /// What is started, with everything that the system needs to know.
@@ -62,7 +64,7 @@ impl Host {
         let cgroup = cgroup.or_else(|reason| limits.without_groups(kind, &reason).map(|()| None))?;
         inherited::close_in_children();
         let shell = Programs::new(None, Path::new("/"))?.shell;
-        Ok(Self { launcher, limits, cgroup, shell })
+        Ok(Self { launcher, limits, cgroup, shell, listening: inherited::listening() })
     }
 
     /// What holds for every process that is started here.
@@ -100,6 +102,7 @@ impl Host {
             .arg("-c")
             .arg(script)
             .arg("sh")
+            .args(&self.listening)
             .args(&launch.arguments)
             .current_dir(launch.directory)
             .env_clear()

@@ -207,7 +207,8 @@ async fn signals_reach_the_family(kind: SandboxKind) {
     output.read_line(&mut line).await.unwrap();
     assert_eq!(line, "ready\n");
     process.control.signal(Signal::SIGINT).await.unwrap();
-    assert_eq!(process.control.wait().await.unwrap(), Status::Exited(5));
+    let ended = tokio::time::timeout(Duration::from_secs(10), process.control.wait()).await;
+    assert_eq!(ended.expect("the signal arrives").unwrap(), Status::Exited(5));
     let mut rest = String::new();
     output.read_to_string(&mut rest).await.unwrap();
     assert_eq!(rest, "interrupted\n");

@@ -8,6 +8,7 @@ mod disk;
 mod escape;
 mod local;
 mod orphans;
+mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};

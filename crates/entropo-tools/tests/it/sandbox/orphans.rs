@@ -1,4 +1,4 @@
-//! What is left when the embedding process is killed.
+//! What comes of the embedding process's own fate: it is killed, or was started deaf to interrupts.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use entropo_tools::sandbox::{Promise, SandboxKind, SandboxOptions};
 
 use super::{for_each_kind, marker, open, runs, until};
 
-for_each_kind! { nobody_outlives_the_embedding_process }
+for_each_kind! { nobody_outlives_the_embedding_process, interrupts_arrive_though_the_embedding_process_ignores_them }
 
 const KIND: &str = "ENTROPO_ORPHANS_KIND";
 const MARKER: &str = "ENTROPO_ORPHANS_MARKER";
@@ -38,4 +38,20 @@ async fn nobody_outlives_the_embedding_process(kind: SandboxKind) {
     embedding.kill().unwrap();
     embedding.wait().unwrap();
     until("all are gone", || !runs(&marker)).await;
+}
+
+async fn interrupts_arrive_though_the_embedding_process_ignores_them(kind: SandboxKind) {
+    if open(kind, SandboxOptions::new()).await.is_none() {
+        return;
+    }
+    let test = format!("sandbox::conformance::{kind}::signals_reach_the_family");
+    let script = "trap '' HUP INT QUIT TERM; exec \"$@\"";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &test])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
