@@ -143,8 +143,7 @@ impl JudgePrompt {
             system.into_iter().chain([user]).collect::<Vec<_>>()
         };
         let transcript = Transcript::of(trajectory);
-        let (text, condensed) =
-            fitting(&transcript, [steps, self.keep_turns], budget, |text| count(&messages(text)))?;
+        let (text, condensed) = fitting(&transcript, [steps, self.keep_turns], budget, |text| count(&messages(text)))?;
         Ok(Asked { messages: messages(&text), condensed })
     }
 }

@@ -126,9 +126,7 @@ pub fn judgement_of(prompt: &JudgePrompt, reply: &[ListedToken]) -> Result<Judge
         let own = (token.text.clone(), token.logprob);
         let unlisted = token.alternatives.iter().all(|(text, _)| *text != token.text).then_some(&own);
         let known = token.alternatives.iter().chain(unlisted);
-        let spoken = known.filter_map(|(text, logprob)| {
-            Some((prompt.spoken(text.strip_prefix(opening)?)?, *logprob))
-        });
+        let spoken = known.filter_map(|(text, logprob)| Some((prompt.spoken(text.strip_prefix(opening)?)?, *logprob)));
         return Judgement::of(spoken, token.alternatives.len(), prompt.least_mass);
     }
     Err(nothing())
@@ -185,7 +183,10 @@ mod tests {
         assert!(reason(&plain, &[]).contains("no log-probabilities"));
         assert!(reason(&plain, &[token(" ", &[("YES", 0.5)])]).contains("no answer: \" \""));
         let one = [token("YES", &[("YES", 0.9), ("Yes", 0.05)])];
-        assert_eq!(reason(&plain, &one), "the negative answer is not among the 2 tokens that are known at the place of the answer");
+        assert_eq!(
+            reason(&plain, &one),
+            "the negative answer is not among the 2 tokens that are known at the place of the answer"
+        );
         assert!(reason(&plain, &[token("The", &[("The", 0.9)])]).contains("affirmative answer is not among"));
         let long = reason(&JudgePrompt::tagged(), &[token(&"é".repeat(900), &[("YES", 0.5)])]);
         assert!(long.contains("no answer") && long.chars().count() < 300);

@@ -115,8 +115,7 @@ pub(super) mod tests {
                 name: "bash".to_owned(),
                 arguments: json!({"command": "ls"}),
             });
-            let said =
-                AssistantMessage { content: format!("Step {turn}."), tool_calls: calls.collect(), raw: None };
+            let said = AssistantMessage { content: format!("Step {turn}."), tool_calls: calls.collect(), raw: None };
             trajectory.messages.push(Message::Assistant(said));
             let results = answers.iter().enumerate().map(|(index, text)| {
                 let (call_id, name) = (format!("{turn}.{index}"), "bash".to_owned());
@@ -137,7 +136,10 @@ pub(super) mod tests {
         let expected = "[TASK]\nFix the parser.\n\n[ASSISTANT]\nStep 0.\nbash {\"command\":\"ls\"}\n\n[TOOL]\na.py\n\n\
                         [ASSISTANT]\nStep 1.\n\n[PATCH]\n--- a/x\n+++ b/x\n";
         assert_eq!(transcript.text(&[]), expected);
-        let unjudged = Trajectory { outcome: entropo_core::Outcome { reward: None, scores: [].into(), ..trajectory.outcome.clone() }, ..trajectory };
+        let unjudged = Trajectory {
+            outcome: entropo_core::Outcome { reward: None, scores: [].into(), ..trajectory.outcome.clone() },
+            ..trajectory
+        };
         assert_eq!(Transcript::of(&unjudged).text(&[]), expected);
     }
 

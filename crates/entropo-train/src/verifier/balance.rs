@@ -185,7 +185,10 @@ mod tests {
         assert_eq!(choose(1), choose(1));
         assert_ne!(choose(1), choose(2));
         let twice = [candidate(0, 3, Some(true), true), candidate(0, 3, None, true)];
-        assert_eq!(Balance::default().choose(twice).unwrap_err().to_string(), "t0#3 is there twice; give every rollout its own number");
+        assert_eq!(
+            Balance::default().choose(twice).unwrap_err().to_string(),
+            "t0#3 is there twice; give every rollout its own number"
+        );
     }
 
     proptest! {

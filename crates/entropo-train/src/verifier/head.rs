@@ -228,7 +228,8 @@ mod tests {
     #[test]
     fn one_state_of_each_kind_has_a_solution_in_closed_form() {
         let (head, report) =
-            Head::fit(&[vec![1.0], vec![-1.0]], &[true, false], HeadFit { penalty: 0.1, ..HeadFit::default() }).unwrap();
+            Head::fit(&[vec![1.0], vec![-1.0]], &[true, false], HeadFit { penalty: 0.1, ..HeadFit::default() })
+                .unwrap();
         // The weight solves `penalty w = 1 - sigmoid(w)`; by symmetry there is no bias.
         let weight = f64::from(head.weight()[0]);
         assert!((0.1 * weight - (1.0 - sigmoid(weight))).abs() < 1e-6, "{head:?}");
@@ -242,7 +243,10 @@ mod tests {
         assert!(report.slope < 1e-7 && report.steps < 100, "{report:?}");
         let probabilities = states.iter().map(|state| sigmoid(head.logit(state).unwrap()));
         let mean = probabilities.sum::<f64>() / 300.0;
-        assert!((mean - 100.0 / 300.0).abs() < 1e-3, "the mean of probabilities is the share of solved ones, not {mean}");
+        assert!(
+            (mean - 100.0 / 300.0).abs() < 1e-3,
+            "the mean of probabilities is the share of solved ones, not {mean}"
+        );
         assert_eq!(Head::fit(&states, &solved, HeadFit { penalty: 1e-4, ..HeadFit::default() }).unwrap().0, head);
         assert_eq!(head.weight()[2], 0.0, "what never changes says nothing");
     }

@@ -42,7 +42,9 @@ pub enum HeadFileError {
         found: String,
     },
     /// A head that was fitted to other prompts.
-    #[error("{origin}: the head was fitted with another question, template or tokenizer, and would judge at random; use that one, or fit it again")]
+    #[error(
+        "{origin}: the head was fitted with another question, template or tokenizer, and would judge at random; use that one, or fit it again"
+    )]
     Prompt {
         /// The file.
         origin: String,

@@ -55,7 +55,9 @@ impl<'a> LocalVerifier<'a> {
             None => by_words(self.judging, &logits),
         };
         let judged = self.states(attempts).into_iter().zip(attempts);
-        judged.map(|(state, attempt)| Scored { rollout: attempt.id.clone(), judgement: state.and_then(judge) }).collect()
+        judged
+            .map(|(state, attempt)| Scored { rollout: attempt.id.clone(), judgement: state.and_then(judge) })
+            .collect()
     }
 
     /// The hidden state of each attempt at the place of the answer, in their order: what a [`Head`] is fitted to.
@@ -115,7 +117,8 @@ impl<'a> LocalVerifier<'a> {
         let [hidden, logits] = match computed {
             [Ok(hidden), Ok(logits)] => [hidden, logits],
             [Err(reason), _] | [_, Err(reason)] => {
-                let failed = |index: &(usize, Sequence)| (index.0, Err(MissingScore::Prompt { reason: reason.clone() }));
+                let failed =
+                    |index: &(usize, Sequence)| (index.0, Err(MissingScore::Prompt { reason: reason.clone() }));
                 return open.iter().map(failed).collect();
             }
         };

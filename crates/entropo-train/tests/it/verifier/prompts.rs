@@ -81,9 +81,8 @@ fn a_prompt_that_is_too_long_loses_its_oldest_answers() {
     assert!(text.contains("[TOOL]\n[omitted]\n") && text.contains(&new) && !text.contains("old"), "{text}");
     assert!(judged.ids.len() < budget);
     // What is counted is what the model will read.
-    let prompt_only = Conversation::new(
-        &prompt().ask(&long, 0, |_| Ok(0)).unwrap().messages, &[],
-    ).with_generation_prompt(true);
+    let prompt_only =
+        Conversation::new(&prompt().ask(&long, 0, |_| Ok(0)).unwrap().messages, &[]).with_generation_prompt(true);
     assert_eq!(chat().prompt_ids(&prompt_only).unwrap(), whole.ids);
     let error = judging(prompt(), 60).read(&long).unwrap_err();
     assert!(matches!(error, MissingScore::TooLong { budget: 59, .. }), "{error}");
