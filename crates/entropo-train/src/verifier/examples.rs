@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use entropo_agent::verifier::{Answer, Condensed, MissingScore};
-use entropo_core::{RolloutId, Trajectory};
+use entropo_core::format::{Record, Row, Side};
+use entropo_core::{ActionSpan, RolloutId, Segment, Trajectory};
 
 use super::balance::{Balance, BalanceError, BalanceReport, Candidate};
 use super::judging::{Judged, Judging};
-use crate::data::{Example, SequenceError};
+use crate::data::{Example, Sequence, SequenceError};
 
 /// What is learned of a judgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Learned {
 pub struct Judgements {
     /// A solved attempt and a failed one by turns.
     pub examples: Vec<Example>,
+    /// `[example]`: the attempt that is judged.
+    pub rollouts: Vec<RolloutId>,
     /// What became of the attempts.
     pub report: JudgementReport,
 }
@@ -76,10 +79,36 @@ pub fn judgements(
             for (judged, example) in both {
                 made.report.count(&judged);
                 made.examples.push(example);
+                made.rollouts.push(judged.rollout);
             }
         }
     }
     Ok(made)
+}
+
+impl Judgements {
+    /// The examples as rows, each in the group of its task: [`tokens`](entropo_core::format::export::tokens) writes them
+    /// as lines that `sft` learns as they are.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.rollouts.iter().zip(&self.examples).filter_map(|(rollout, example)| {
+            let record = match example {
+                Example::Demonstration(sequence) => Record::Demonstration(side(sequence)),
+                Example::Preference { chosen, rejected } => {
+                    Record::Preference { chosen: side(chosen), rejected: side(rejected) }
+                }
+                Example::Labelled { .. } => return None,
+            };
+            Some(Row { id: Some(rollout.to_string()), group: Some(rollout.task.clone()), record })
+        })
+    }
+}
+
+/// A sequence as a row has it; what is learned of a judgement is one stretch at the end.
+fn side(sequence: &Sequence) -> Side {
+    let (ids, end) = (sequence.ids().to_vec(), sequence.ids().len());
+    let start = sequence.action_positions().next().unwrap_or(end);
+    let actions = vec![ActionSpan { turn: 0, start, end }];
+    Side::Tokens(Segment { ids, actions, logprobs: Vec::new(), messages: 0 })
 }
 
 /// One attempt's example.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use entropo_agent::verifier::{Answer, JudgePrompt, MissingScore};
-use entropo_train::data::{Example, Sequence};
+use entropo_core::format::export;
+use entropo_train::data::{Dataset, Example, Kind, Sequence, Source};
 use entropo_train::text::{ChatFormat, ChatTemplate, Conversation, Tokenizer};
 use entropo_train::verifier::{Balance, Judging, JudgingError, Learned, judgements};
 
@@ -112,6 +113,8 @@ fn examples_are_balanced_and_what_cannot_be_shown_is_named() {
     assert_eq!(words.collect::<Vec<_>>(), ["action", "option", "action", "option"]);
     assert_eq!((made.report.attempts, made.report.balance.surplus, made.report.dropped.len()), (4, 2, 0));
     assert_eq!(make(Learned::Right), made, "it repeats");
+    let solved: Vec<bool> = made.rollouts.iter().map(|rollout| rollout.rollout < 2).collect();
+    assert_eq!(solved, [true, false, true, false]);
     for example in make(Learned::RightOverWrong).examples.iter().take(2) {
         let Example::Preference { chosen, rejected } = example else { panic!("{example:?}") };
         let [[shown, right], [same, wrong]] = [chosen, rejected].map(|sequence| told(&chat(), sequence));
@@ -126,4 +129,34 @@ fn examples_are_balanced_and_what_cannot_be_shown_is_named() {
     assert_eq!((made.examples.len(), made.report.attempts), (2, 2));
     let [(rollout, reason)] = &made.report.dropped[..] else { panic!("{:?}", made.report.dropped) };
     assert!(rollout.rollout == 0 && reason.contains("are allowed"), "{reason}");
+}
+
+/// What is written for other runs is read as what was made.
+#[test]
+fn rows_are_read_back_as_the_examples() {
+    let attempts: Vec<_> = (0..8)
+        .map(|number| {
+            let mut attempt = attempt(["a", "b"][number % 2], number, &["x"], &format!("+{number}\n"));
+            attempt.outcome.reward = Some(f64::from(u8::from(number < 4)));
+            attempt
+        })
+        .collect();
+    let made = judgements(&judging(prompt(), 4096), &Balance::default(), &attempts, Learned::Right).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("judgements.jsonl");
+    let lines = made.rows().map(|row| format!("{}\n", export::tokens(&row).unwrap())).collect::<String>();
+    std::fs::write(&file, lines).unwrap();
+    let read = Dataset::of([&file], Kind::Demonstrations).context(4096).open(&directory.path().join("cache")).unwrap();
+    assert_eq!((read.len(), read.report().action_tokens), (8, 8));
+    for (index, example) in made.examples.iter().enumerate() {
+        let [read, made] =
+            [&read.get(index).unwrap(), example].map(|example| example.sequences().next().unwrap().clone());
+        assert_eq!((read.ids(), positions(&read)), (made.ids(), positions(&made)));
+    }
+    let [train, held_out] = read.split(0.5, 1);
+    assert_eq!((train.len(), held_out.len()), (4, 4), "by tasks");
+}
+
+fn positions(sequence: &Sequence) -> Vec<usize> {
+    sequence.action_positions().collect()
 }
