@@ -150,7 +150,7 @@ mod tests {
     fn the_first_token_that_is_not_blank_is_the_answer() {
         let answer = token(" YES", &[(" YES", 0.5), ("Yes", 0.1), ("NO", 0.2), ("The", 0.1)]);
         let prompt = JudgePrompt::default();
-        assert_eq!(probability(&prompt, &[answer.clone()]), 0.75);
+        assert_eq!(probability(&prompt, std::slice::from_ref(&answer)), 0.75);
         assert_eq!(probability(&prompt, &[token("\n", &[("NO", 0.9)]), answer.clone()]), 0.75);
         let hedged = token("The", &[("The", 0.5), ("YES", 0.1), ("NO", 0.3)]);
         assert_eq!(probability(&prompt, &[hedged, answer]), 0.25, "both are known there");

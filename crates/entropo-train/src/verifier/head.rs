@@ -217,7 +217,7 @@ mod tests {
     /// States of which the first number tells, the second is noise, and the third never changes.
     fn states(count: usize) -> (Vec<Vec<f32>>, Vec<bool>) {
         let noise = |index: usize, factor: usize| ((index * factor) % 101) as f32 / 101.0 - 0.5;
-        let solved = |index: usize| index % 3 == 0;
+        let solved = |index: usize| index.is_multiple_of(3);
         let state = |index: usize| {
             let told = if solved(index) { 1.0 } else { -1.0 };
             vec![told + 3.0 * noise(index, 37), 50.0 * noise(index, 59), 7.0]

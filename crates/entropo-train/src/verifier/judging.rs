@@ -181,8 +181,6 @@ fn spoken(format: &ChatFormat, prompt: &JudgePrompt, answers: &[Vec<u32>; 2]) ->
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn replies_part_where_they_differ() {
         let part = |one: &[u32], other: &[u32]| super::part(&[one.to_vec(), other.to_vec()]);

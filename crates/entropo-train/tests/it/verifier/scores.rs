@@ -25,7 +25,7 @@ fn golden_probability_from_logits_by_hand() {
     let attempts: Vec<&Trajectory> = attempts.iter().collect();
     for (attempt, scored) in attempts.iter().zip(LocalVerifier::new(&decoder, &judging).score(&attempts)) {
         let judged = judging.read(attempt).unwrap();
-        let logits = host(decoder.logits(ids(&[judged.ids.clone()], &Device::default())));
+        let logits = host(decoder.logits(ids(std::slice::from_ref(&judged.ids), &Device::default())));
         let last: Vec<f64> = logits[logits.len() - 480..].iter().map(|logit| f64::from(*logit)).collect();
         let sum = |answer: Answer| -> f64 {
             let tokens = judging.spoken().iter().filter(|(speaks, _)| *speaks == answer);
