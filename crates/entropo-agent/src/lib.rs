@@ -114,7 +114,7 @@
 //!   one. `docs/models.md` says how to connect which.
 //! * `mcp` (feature `mcp`): the tools of MCP servers.
 //! * [`dialect`]: tool calls as text, for models that write text.
-//! * [`select`]: which of many rollouts to submit.
+//! * [`select`]: which of many rollouts to submit; [`verifier`]: a model's judgement of them.
 //!
 //! `docs/agent.md` tells what happens in a step, what ends a run and what it never does.
 //!
@@ -144,6 +144,7 @@ pub mod telemetry;
 pub mod tool;
 pub mod typed;
 mod unwind;
+pub mod verifier;
 
 pub use agent::Agent;
 pub use condense::{Condenser, DropObservations, Summarise};

@@ -19,6 +19,7 @@
 //!   (`docs/architecture.md`, rule 5; arXiv 2509.12434).
 //! * [`trainer`]: optimisers, schedules, a cached reference, evaluations, and a state from which a killed run goes on bit
 //!   for bit.
+//! * [`verifier`]: judging attempts: examples to train a judge on, and the scores of one (`docs/verifier.md`).
 //! * [`monitor`]: a run's metrics, TensorBoard files, progress line and report.
 //!
 //! # An example
@@ -76,5 +77,6 @@ pub mod objective;
 pub(crate) mod ops;
 pub mod text;
 pub mod trainer;
+pub mod verifier;
 
 pub use local_model::{LocalModel, LocalModelError};

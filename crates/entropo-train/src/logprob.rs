@@ -47,6 +47,14 @@ pub fn score(decoder: &Decoder, batch: &Batch, scale: f64, compute: Option<DType
     statistics.into()
 }
 
+/// The final hidden states from which a batch's actions are predicted, `[action, hidden]`, and the logits there, `[action,
+/// vocabulary]`: for a few actions, such as one judgement a sequence.
+pub(crate) fn states(decoder: &Decoder, batch: &Batch, compute: Option<DType>) -> [Tensor<2>; 2] {
+    let hidden = decoder.forward(batch.ids.clone(), &batch.layout, compute).select(0, batch.rows.clone());
+    let logits = decoder.head(hidden.clone().cast(decoder.output().0.val().dtype()));
+    [hidden.cast(DType::F32), logits.cast(DType::F32)]
+}
+
 /// Natural log-probabilities of the actions of each sequence: `[sequence][action]`.
 pub fn logprobs(decoder: &Decoder, batch: &Batch) -> Vec<Vec<f32>> {
     batch.by_sequence(&score(decoder, batch, 1.0, None).logprobs)

@@ -24,6 +24,9 @@ pub(crate) struct Draft {
     /// The prompt in words, if the server told its tokens in no other form; `tokens` holds none of them then.
     #[cfg_attr(not(feature = "openai"), allow(dead_code))]
     pub(crate) prompt: Option<String>,
+    /// The reply's tokens with the likeliest others, if they were asked for.
+    #[cfg(feature = "openai")]
+    pub(crate) listed: Vec<crate::verifier::ListedToken>,
     /// The message in the form in which the server sent it, kept beside what was read from it.
     pub(crate) emitted: String,
 }

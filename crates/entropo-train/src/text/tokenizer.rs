@@ -192,6 +192,11 @@ impl Tokenizer {
         self.inner.id_to_token(id).ok_or(TokenizerError::UnknownId { id, vocab_size: self.vocab_size() })
     }
 
+    /// The ids that have a token, ascending.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.known.iter().copied()
+    }
+
     /// One past the largest id. The model's vocabulary may be larger.
     pub fn vocab_size(&self) -> usize {
         self.known.last().map_or(0, |&id| id as usize + 1)

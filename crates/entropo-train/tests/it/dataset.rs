@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// ChatML, with the tokenizer of the reference data.
-fn chat() -> ChatFormat {
+pub(crate) fn chat() -> ChatFormat {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
     let file: Value = serde_json::from_slice(&fs::read(fixtures.join("templates/chatml.json")).unwrap()).unwrap();
     let checkpoint = fixtures.join(file["tokenizer"].as_str().unwrap());

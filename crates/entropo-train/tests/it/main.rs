@@ -30,3 +30,5 @@ mod support;
 mod text;
 #[cfg(test)]
 mod training;
+#[cfg(test)]
+mod verifier;

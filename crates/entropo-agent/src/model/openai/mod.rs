@@ -39,6 +39,7 @@ use self::response::Completion;
 use self::sampling::TokenSource;
 use super::http::{BuildError, Call, Client, Connection, KeyHeader, Received, Tell};
 use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, StopReason, ToolCalling};
+use crate::verifier::ListedToken;
 
 /// A model behind a server that speaks OpenAI's chat completions. Clones share connections and rate limit.
 #[derive(Clone, Debug)]
@@ -142,6 +143,13 @@ impl OpenAi {
             self.tell_prompt(&mut received, &prompt, &request).await?;
         }
         Ok(self.client.conclude(received, &self.settings.calling))
+    }
+
+    /// The tokens of a reply, each with the `count` likeliest tokens in its place (`logprobs` and `top_logprobs`; most
+    /// servers allow 20). Empty if the server does not tell them. The reply comes whole.
+    pub async fn listed(&self, request: ChatRequest<'_>, count: usize) -> Result<Vec<ListedToken>, ModelError> {
+        let asking = self.clone().whole().field("logprobs", true).field("top_logprobs", count);
+        Ok(asking.receive(&request, &mut |_| ()).await?.draft.listed)
     }
 
     /// Asks, and once more for a shorter reply if only that does not fit.

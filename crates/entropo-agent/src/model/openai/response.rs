@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use serde_json::{Map, Value, json};
 
 use super::llama_cpp;
-use super::wire::{CallPiece, Content, Function, Piece, Words};
+use super::wire::{CallPiece, Content, Function, Logprob, Piece, Words};
 use crate::model::draft::{CallDraft, Draft, MAX_CALLS};
 use crate::model::http::{Event, ReadReply, Refusal, Tell, WireError};
 use crate::model::{Delta, SampledTokens, StopReason};
+use crate::verifier::ListedToken;
 
 /// What follows the last piece.
 const DONE: &str = "[DONE]";
@@ -114,7 +115,10 @@ impl Completion {
             self.prompt = self.prompt.take().or(choice.prompt_token_ids);
             self.completion.extend(choice.token_ids.into_iter().flatten());
             let logprobs = choice.logprobs.and_then(|logprobs| logprobs.content);
-            self.logprobs.extend(logprobs.into_iter().flatten().map(|token| token.logprob));
+            for token in logprobs.into_iter().flatten() {
+                self.logprobs.push(token.logprob);
+                self.draft.listed.extend(listed(token));
+            }
             if let Some(words) = choice.message.or(choice.delta) {
                 self.add_words(words, tell)?;
             }
@@ -201,6 +205,16 @@ impl Completion {
         }
         Some(SampledTokens { prompt, completion, logprobs })
     }
+}
+
+/// A token with those that could have stood in its place, if the server tells of such.
+fn listed(token: Logprob) -> Option<ListedToken> {
+    let known = token.top_logprobs?.into_iter().filter_map(|other| Some((other.token?, other.logprob?)));
+    Some(ListedToken {
+        text: token.token.unwrap_or_default(),
+        logprob: f64::from(token.logprob),
+        alternatives: known.collect(),
+    })
 }
 
 fn unreadable(error: &serde_json::Error) -> WireError {

@@ -98,7 +98,20 @@ pub(super) struct Logprobs {
 
 #[derive(Deserialize)]
 pub(super) struct Logprob {
+    #[serde(default)]
+    pub(super) token: Option<String>,
     pub(super) logprob: f32,
+    #[serde(default)]
+    pub(super) top_logprobs: Option<Vec<Alternative>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Alternative {
+    #[serde(default)]
+    pub(super) token: Option<String>,
+    /// Some servers write null for what they do not know.
+    #[serde(default)]
+    pub(super) logprob: Option<f64>,
 }
 
 #[derive(Deserialize)]

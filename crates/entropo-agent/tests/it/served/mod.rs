@@ -7,3 +7,4 @@ mod foreign;
 mod openai;
 mod secrets;
 mod server;
+mod verifier;

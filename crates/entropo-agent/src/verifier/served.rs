@@ -1,0 +1,202 @@
+//! A verifier behind a server.
+//!
+//! The server is asked for a short reply at temperature 0 and for the likeliest tokens in the place of each of its tokens.
+//! Where the answer is, is searched in the text of the reply: what else a chat template or tokenizer puts there differs from
+//! model to model.
+
+use entropo_core::{Message, TokenTrace, Trajectory};
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::bare;
+use super::judgement::{Judgement, Scored};
+use super::missing::MissingScore;
+use super::prompt::{JudgePrompt, PromptError};
+use crate::model::openai::OpenAi;
+use crate::model::{ChatModel, ChatRequest, Sampling};
+
+/// Letters of a reply that are kept to say what it was.
+const SAID: usize = 200;
+/// Bytes of a token of code, low rather than high: a budget is kept, not used up.
+const BYTES_PER_TOKEN: usize = 3;
+
+/// A token of a reply, with the likeliest tokens in its place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListedToken {
+    /// The token's text.
+    pub text: String,
+    /// Its natural log-probability.
+    pub logprob: f64,
+    /// The likeliest tokens there with theirs; the token itself may be one of them.
+    pub alternatives: Vec<(String, f64)>,
+}
+
+/// A verifier behind a server that speaks OpenAI's chat completions with `top_logprobs`.
+#[derive(Clone, Debug)]
+pub struct ServedVerifier {
+    model: OpenAi,
+    prompt: JudgePrompt,
+    budget: usize,
+    listed: usize,
+    reply: usize,
+    concurrency: usize,
+}
+
+impl ServedVerifier {
+    /// The verifier that `model` is, whose prompts may have `budget` tokens: its context less the reply. Unless the model
+    /// can count, a token is taken to be three bytes.
+    pub fn new(model: OpenAi, prompt: JudgePrompt, budget: usize) -> Result<Self, PromptError> {
+        prompt.validate()?;
+        Ok(Self { model, prompt, budget, listed: 20, reply: 16, concurrency: 8 })
+    }
+
+    /// Sets how many likeliest tokens are asked for. Default 20, the most that most servers allow.
+    #[must_use]
+    pub fn listed(self, tokens: usize) -> Self {
+        Self { listed: tokens, ..self }
+    }
+
+    /// Sets how many tokens a reply may have. Default 16; a verifier that reasons before its answer needs more.
+    #[must_use]
+    pub fn reply(self, tokens: usize) -> Self {
+        Self { reply: tokens, ..self }
+    }
+
+    /// Sets how many attempts are judged at a time, at least 1. Default 8.
+    #[must_use]
+    pub fn concurrency(self, attempts: usize) -> Self {
+        Self { concurrency: attempts.max(1), ..self }
+    }
+
+    /// A judgement of each attempt, in their order.
+    pub async fn score(&self, attempts: &[&Trajectory], cancel: &CancellationToken) -> Vec<Scored> {
+        let judged = attempts.iter().map(|attempt| async move {
+            Scored { rollout: attempt.id.clone(), judgement: self.judge(attempt, cancel).await }
+        });
+        // Answers come in any order and are put back into that of the questions.
+        futures::stream::iter(judged).buffered(self.concurrency).collect().await
+    }
+
+    /// A judgement of one attempt.
+    pub async fn judge(&self, attempt: &Trajectory, cancel: &CancellationToken) -> Result<Judgement, MissingScore> {
+        let asked = self.prompt.ask(attempt, self.budget, |messages| Ok(self.tokens(messages)))?;
+        let sampling = Sampling { temperature: 0.0, max_tokens: self.reply, ..Sampling::default() };
+        let request = ChatRequest {
+            messages: &asked.messages,
+            tools: &[],
+            trace: &TokenTrace::default(),
+            sampling: &sampling,
+            turn: 0,
+            seed: 0,
+            cancel,
+        };
+        judgement_of(&self.prompt, &self.model.listed(request, self.listed).await?)
+    }
+
+    fn tokens(&self, messages: &[Message]) -> usize {
+        let bytes = || messages.iter().map(|message| message.content().len()).sum::<usize>();
+        self.model.count_tokens(messages, &[]).unwrap_or_else(|| bytes().div_ceil(BYTES_PER_TOKEN))
+    }
+}
+
+/// The judgement in a reply.
+///
+/// The answer is the first token that is not blank: of the reply or, if the prompt has an
+/// [`opening`](JudgePrompt::opening), after the last opening in the reply. A token may begin with the end of the opening
+/// (`>YES`); tokens in its place speak for an answer if they begin so too.
+pub fn judgement_of(prompt: &JudgePrompt, reply: &[ListedToken]) -> Result<Judgement, MissingScore> {
+    let text: String = reply.iter().map(|token| token.text.as_str()).collect();
+    if reply.iter().all(|token| token.alternatives.is_empty()) {
+        return Err(MissingScore::NoLogProbs);
+    }
+    let nothing = || MissingScore::NoJudgement { said: text.chars().take(SAID).collect() };
+    let start = match prompt.opening.as_str() {
+        "" => 0,
+        opening => text.rfind(opening).ok_or_else(nothing)? + opening.len(),
+    };
+    let mut at = 0;
+    for token in reply {
+        // How much of the token belongs to the opening.
+        let opening = start.saturating_sub(at);
+        at += token.text.len();
+        let Some((opening, word)) = token.text.split_at_checked(opening) else { continue };
+        if bare(word).is_empty() {
+            continue;
+        }
+        let own = (token.text.clone(), token.logprob);
+        let unlisted = token.alternatives.iter().all(|(text, _)| *text != token.text).then_some(&own);
+        let known = token.alternatives.iter().chain(unlisted);
+        let spoken = known.filter_map(|(text, logprob)| Some((prompt.spoken(text.strip_prefix(opening)?)?, *logprob)));
+        return Judgement::of(spoken, token.alternatives.len(), prompt.least_mass);
+    }
+    Err(nothing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str, alternatives: &[(&str, f64)]) -> ListedToken {
+        let alternatives = alternatives.iter().map(|(text, p)| ((*text).to_owned(), p.ln())).collect();
+        ListedToken { text: text.to_owned(), logprob: -0.1, alternatives }
+    }
+
+    fn probability(prompt: &JudgePrompt, reply: &[ListedToken]) -> f64 {
+        let judgement = judgement_of(prompt, reply).unwrap();
+        (judgement.probability() * 1e9).round() / 1e9
+    }
+
+    #[test]
+    fn the_first_token_that_is_not_blank_is_the_answer() {
+        let answer = token(" YES", &[(" YES", 0.5), ("Yes", 0.1), ("NO", 0.2), ("The", 0.1)]);
+        let prompt = JudgePrompt::default();
+        assert_eq!(probability(&prompt, std::slice::from_ref(&answer)), 0.75);
+        assert_eq!(probability(&prompt, &[token("\n", &[("NO", 0.9)]), answer.clone()]), 0.75);
+        let hedged = token("The", &[("The", 0.5), ("YES", 0.1), ("NO", 0.3)]);
+        assert_eq!(probability(&prompt, &[hedged, answer]), 0.25, "both are known there");
+    }
+
+    #[test]
+    fn the_answer_follows_the_last_opening_wherever_tokens_end() {
+        let prompt = JudgePrompt::tagged();
+        let rest = |answer: ListedToken| {
+            [token("I would say <judgement>NO</judgement>, but: <judge", &[("x", 1.0)]), token("ment", &[]), answer]
+        };
+        let merged = rest(token(">YES", &[(">YES", 0.6), (">NO", 0.2), ("YES", 0.1)]));
+        assert_eq!(probability(&prompt, &merged), 0.75);
+        let [before, middle, _] = rest(ListedToken::default());
+        let apart = [before, middle, token(">", &[]), token("NO", &[("YES", 0.1), ("NO", 0.9)]), token("</", &[])];
+        assert_eq!(probability(&prompt, &apart), 0.1);
+    }
+
+    #[test]
+    fn the_sampled_token_counts_once() {
+        let mut answer = token("YES", &[("NO", 0.25)]);
+        answer.logprob = 0.5f64.ln();
+        assert_eq!(probability(&JudgePrompt::default(), &[answer]), 0.666666667);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let reason = |prompt: &JudgePrompt, reply: &[ListedToken]| judgement_of(prompt, reply).unwrap_err().to_string();
+        let plain = JudgePrompt::default();
+        assert!(reason(&plain, &[]).contains("no log-probabilities"));
+        assert!(reason(&plain, &[token(" ", &[("YES", 0.5)])]).contains("no answer: \" \""));
+        let one = [token("YES", &[("YES", 0.9), ("Yes", 0.05)])];
+        assert_eq!(
+            reason(&plain, &one),
+            "the negative answer is not among the 2 tokens that are known at the place of the answer"
+        );
+        assert!(reason(&plain, &[token("The", &[("The", 0.9)])]).contains("affirmative answer is not among"));
+        let long = reason(&JudgePrompt::tagged(), &[token(&"é".repeat(900), &[("YES", 0.5)])]);
+        assert!(long.contains("no answer") && long.chars().count() < 300);
+        assert!(reason(&JudgePrompt::tagged(), &[token("<judgement>", &[("x", 0.5)])]).contains("no answer"));
+    }
+
+    #[test]
+    fn hostile_texts_are_cut_nowhere_but_between_letters() {
+        let prompt = JudgePrompt { opening: "<é>".to_owned(), ..JudgePrompt::default() };
+        let reply = [token("<\u{fffd}", &[]), token("é", &[]), token("<é>é", &[("<é>YES", 0.5)])];
+        assert!(judgement_of(&prompt, &reply).is_err());
+    }
+}
