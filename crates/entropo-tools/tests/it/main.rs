@@ -9,6 +9,8 @@
 
 mod apply_patch;
 mod check;
+#[cfg(all(feature = "container", target_os = "linux"))]
+mod container;
 mod editor;
 mod multi_edit;
 mod sandbox;

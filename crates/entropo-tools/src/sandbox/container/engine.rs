@@ -122,7 +122,10 @@ mod tests {
         assert_eq!(with(&[("DOCKER_HOST", "unix:///a")]).0, paths(&["/a"]));
         assert_eq!(with(&[("CONTAINER_HOST", "/b")]).0, paths(&["/b"]));
         let (sockets, refused) = with(&[("DOCKER_HOST", "tcp://elsewhere:2375")]);
-        assert_eq!((sockets, refused), (vec![], vec!["DOCKER_HOST=tcp://elsewhere:2375 is no socket of this machine".into()]));
+        assert_eq!(
+            (sockets, refused),
+            (vec![], vec!["DOCKER_HOST=tcp://elsewhere:2375 is no socket of this machine".into()])
+        );
     }
 
     #[tokio::test]

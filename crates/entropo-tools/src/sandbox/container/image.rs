@@ -5,7 +5,8 @@ use std::path::Path;
 
 use bollard::models::{ContainerCreateBody, CreateImageInfo};
 use bollard::query_parameters::{
-    CreateContainerOptions, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    CreateContainerOptions, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder,
 };
 use futures::{StreamExt, TryStreamExt};
 use tokio::io::AsyncRead;
@@ -35,7 +36,12 @@ pub(super) async fn ensure(engine: &Engine, image: &str, listener: Option<&Liste
         }
     }
     // Some errors are told only by what is missing in the end.
-    engine.docker.inspect_image(image).await.map(|_| ()).map_err(|error| failed(format!("pull the image {image}"), error))
+    engine
+        .docker
+        .inspect_image(image)
+        .await
+        .map(|_| ())
+        .map_err(|error| failed(format!("pull the image {image}"), error))
 }
 
 fn told(step: CreateImageInfo) -> PullProgress {

@@ -71,9 +71,9 @@ impl Launch {
         };
         let closed = Arc::new(Notify::new());
         let closing = Arc::clone(&closed);
-        let pieces = output.map_ok(|piece| piece.into_bytes()).map_err(|error| {
-            io::Error::other(super::engine::failed("read the output of a command", error))
-        });
+        let pieces = output
+            .map_ok(|piece| piece.into_bytes())
+            .map_err(|error| io::Error::other(super::engine::failed("read the output of a command", error)));
         let end = stream::once(async move {
             closing.notify_one();
             Ok(Default::default())
@@ -131,10 +131,9 @@ impl Launch {
         let line = line.map_err(|_| strange("start a command", "nothing ran within a minute"))?;
         match line.map_err(SandboxError::watch)?.as_str() {
             "started" => Ok(()),
-            "missing" => Err(SandboxError::Missing {
-                program: self.program(),
-                source: which::Error::CannotFindBinaryPath,
-            }),
+            "missing" => {
+                Err(SandboxError::Missing { program: self.program(), source: which::Error::CannotFindBinaryPath })
+            }
             "limits" => Err(SandboxError::Spawn {
                 program: self.program().into(),
                 source: io::Error::other("the container's shell could not set the limits"),
@@ -191,11 +190,11 @@ async fn watch_over(engine: &Engine, exec: &str, visible: bool, closed: &Notify)
         if pid.is_some_and(runs) {
             continue;
         }
-        let state = engine.docker.inspect_exec(exec).await.map_err(|error| {
-            failed("watch a command", error).to_string()
-        })?;
+        let state =
+            engine.docker.inspect_exec(exec).await.map_err(|error| failed("watch a command", error).to_string())?;
         if state.running == Some(false) {
-            let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).ok_or("the engine tells no exit code")?;
+            let code =
+                state.exit_code.and_then(|code| i32::try_from(code).ok()).ok_or("the engine tells no exit code")?;
             return Ok(Status::Exited(code).seen_through_monitor());
         }
         pid = state.pid.filter(|pid| visible && *pid > 0);
