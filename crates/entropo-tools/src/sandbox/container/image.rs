@@ -72,10 +72,9 @@ fn name_and_tag(image: &str) -> (&str, &str) {
 /// Where no engine answers, or there is no such image or path. Later errors are the reader's.
 pub async fn image_files(
     image: &str,
-    path: impl AsRef<Path>,
+    path: &str,
     socket: Option<&Path>,
 ) -> Result<impl AsyncRead + Send + Unpin + use<>, SandboxError> {
-    let path = path.as_ref().to_string_lossy().into_owned();
     let engine = Engine::connect(socket).await?;
     ensure(&engine, image, None).await?;
     let action = format!("read {path} of the image {image}");
@@ -87,7 +86,7 @@ pub async fn image_files(
     };
     let created = engine.docker.create_container(None::<CreateContainerOptions>, body).await;
     let container = Unstarted { id: created.map_err(|error| failed(action.clone(), error))?.id, engine };
-    let options = DownloadFromContainerOptionsBuilder::new().path(&path).build();
+    let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
     let mut pieces = Box::pin(container.engine.docker.download_from_container(&container.id, Some(options)));
     let first = pieces.try_next().await.map_err(|error| failed(action, error))?;
     let all = futures::stream::iter(first.map(Ok)).chain(pieces).map_err(move |error| {

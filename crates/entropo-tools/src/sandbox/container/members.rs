@@ -62,7 +62,7 @@ impl Members {
         let killed = async {
             if !self.place.visible {
                 while !self.place.kill(self.family.bytes()).await.map_err(io::Error::other)? {}
-                return Ok(());
+                return Ok::<_, io::Error>(());
             }
             self.family.kill();
             while !self.family.is_gone() {
