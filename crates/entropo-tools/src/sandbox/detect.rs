@@ -5,6 +5,12 @@ use std::path::Path;
 
 use super::{LocalSandbox, Promises, Sandbox, SandboxError, SandboxOptions};
 
+/// The image of containers that are opened by their kind alone: this variable's, else a small one with a shell.
+#[cfg(feature = "container")]
+const IMAGE: &str = "ENTROPO_IMAGE";
+#[cfg(feature = "container")]
+const DEFAULT_IMAGE: &str = "docker.io/library/debian:stable-slim";
+
 /// The kinds of sandboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,7 +49,8 @@ impl SandboxKind {
     /// # Errors
     ///
     /// Where it cannot be had here, or the options ask for what it cannot do. [`SandboxKind::Local`] confines nothing, so that
-    /// what else should be readable or writable is so anyway; the network is open whatever is asked.
+    /// what else should be readable or writable is so anyway; the network is open whatever is asked. A
+    /// [`SandboxKind::Container`] is made of the image that the variable `ENTROPO_IMAGE` names, else of Debian's.
     pub async fn open(self, root: &Path, options: SandboxOptions) -> Result<Box<dyn Sandbox>, SandboxError> {
         match self {
             Self::Local => Ok(Box::new(LocalSandbox::with(root, options)?)),
@@ -51,6 +58,12 @@ impl SandboxKind {
             Self::Landlock => Ok(Box::new(super::LandlockSandbox::with(root, options)?)),
             #[cfg(target_os = "linux")]
             Self::Bubblewrap => Ok(Box::new(super::BubblewrapSandbox::with(root, options)?)),
+            #[cfg(feature = "container")]
+            Self::Container => {
+                let image = std::env::var(IMAGE).unwrap_or_else(|_| DEFAULT_IMAGE.to_owned());
+                let options = super::ContainerOptions::new().sandbox(options);
+                Ok(Box::new(super::ContainerSandbox::start(&image, root, options).await?))
+            }
             kind => Err(SandboxError::Unavailable { kind, reason: "it is not opened by its kind alone".to_owned() }),
         }
     }
@@ -66,22 +79,34 @@ pub struct Detected {
     pub promises: Result<Promises, SandboxError>,
 }
 
-/// Tries each kind that needs nothing but this machine: a sandbox is made, and a command run in it. Takes some
-/// milliseconds for each.
+/// Tries each kind: a sandbox is made, and a command run in it. Takes some milliseconds for each, and for a container, with
+/// the feature, a second; it is tried where `ENTROPO_IMAGE` names an image, so that nothing is downloaded unasked.
 pub async fn detect() -> Vec<Detected> {
-    let mut detected = vec![Detected { kind: SandboxKind::Local, promises: tried(LocalSandbox::new).await }];
-    #[cfg(target_os = "linux")]
-    {
-        use super::{BubblewrapSandbox, LandlockSandbox};
-        detected.push(Detected { kind: SandboxKind::Landlock, promises: tried(LandlockSandbox::new).await });
-        detected.push(Detected { kind: SandboxKind::Bubblewrap, promises: tried(BubblewrapSandbox::new).await });
+    let mut detected = Vec::new();
+    for kind in KINDS.iter().copied() {
+        detected.push(Detected { kind, promises: tried(kind).await });
     }
     detected
 }
 
-async fn tried<S: Sandbox>(make: fn(std::path::PathBuf) -> Result<S, SandboxError>) -> Result<Promises, SandboxError> {
+const KINDS: &[SandboxKind] = &[
+    SandboxKind::Local,
+    #[cfg(target_os = "linux")]
+    SandboxKind::Landlock,
+    #[cfg(target_os = "linux")]
+    SandboxKind::Bubblewrap,
+    #[cfg(feature = "container")]
+    SandboxKind::Container,
+];
+
+async fn tried(kind: SandboxKind) -> Result<Promises, SandboxError> {
+    #[cfg(feature = "container")]
+    if kind == SandboxKind::Container && std::env::var_os(IMAGE).is_none() {
+        let reason = format!("not tried; set {IMAGE} to the name of an image to have it tried");
+        return Err(SandboxError::Unavailable { kind, reason });
+    }
     let root = tempfile::tempdir().map_err(SandboxError::Scratch)?;
-    let sandbox = make(root.path().to_path_buf())?;
+    let sandbox = kind.open(root.path(), SandboxOptions::new()).await?;
     let result =
         sandbox.exec(super::Command::script("echo works"), &tokio_util::sync::CancellationToken::new()).await?;
     if result.status.is_success() && result.output.head == "works\n" {
@@ -89,7 +114,7 @@ async fn tried<S: Sandbox>(make: fn(std::path::PathBuf) -> Result<S, SandboxErro
     }
     let reason =
         format!("a trial command ended with {:?} and printed `{}`", result.status, result.output.head.trim_end());
-    Err(SandboxError::Unavailable { kind: sandbox.kind(), reason })
+    Err(SandboxError::Unavailable { kind, reason })
 }
 
 /// The kind among those detected that holds back all that is `needed`, and the most beyond it.

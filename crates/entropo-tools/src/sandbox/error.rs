@@ -80,3 +80,11 @@ pub enum SandboxError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
+
+impl SandboxError {
+    /// What went wrong while a command ran: the sandbox's own error, where [`Control`](super::Control) or the output carry
+    /// one.
+    pub(super) fn watch(error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(Self::Watch)
+    }
+}

@@ -29,9 +29,9 @@ pub(super) async fn run<S: Sandbox + ?Sized>(
     let mut process = sandbox.spawn(&command, Input::Closed).await?;
     let mut capture = Capture::new(command.output, sandbox.spills());
     let status = watch(&mut process, &mut capture, &command, sandbox.disk_guard(), cancel).await;
-    process.control.kill().await.map_err(SandboxError::Watch)?;
+    process.control.kill().await.map_err(SandboxError::watch)?;
     drain(&mut process.output, &mut capture).await;
-    let status = status.map_err(SandboxError::Watch)?;
+    let status = status.map_err(SandboxError::watch)?;
     Ok(ExecResult { status, output: capture.finish(), duration: started.elapsed() })
 }
 

@@ -9,13 +9,16 @@
 //!
 //! - [`LocalSandbox`] is tidy, quick and no prison; it works everywhere;
 //! - [`LandlockSandbox`] confines without any other program, on Linux 6.2 or newer;
-//! - [`BubblewrapSandbox`] shows commands a file system, a process table and a network of their own, by the program `bwrap`.
+//! - [`BubblewrapSandbox`] shows commands a file system, a process table and a network of their own, by the program `bwrap`;
+//! - `ContainerSandbox` (feature `container`) runs them in a container of Docker or Podman, made from an image.
 //!
 //! None is ever weaker than it says: what cannot be had on a machine is an error when the sandbox is made.
 
 #[cfg(target_os = "linux")]
 mod bubblewrap;
 mod command;
+#[cfg(feature = "container")]
+mod container;
 mod detect;
 mod error;
 mod exec;
@@ -43,6 +46,8 @@ use tokio_util::sync::CancellationToken;
 #[cfg(target_os = "linux")]
 pub use bubblewrap::BubblewrapSandbox;
 pub use command::{Command, ExecResult, Program, Status};
+#[cfg(feature = "container")]
+pub use container::{ContainerOptions, ContainerSandbox, PullProgress, image_files};
 pub use detect::{Detected, SandboxKind, detect, strongest};
 pub use error::SandboxError;
 pub use guard::DiskGuard;

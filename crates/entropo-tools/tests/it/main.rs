@@ -11,6 +11,8 @@
 
 mod apply_patch;
 mod check;
+#[cfg(all(feature = "container", target_os = "linux"))]
+mod container;
 mod editor;
 mod hostile;
 mod multi_edit;

@@ -36,7 +36,7 @@ impl Family {
     }
 
     /// A command for `sh` that makes it and what it starts a member.
-    pub(super) fn as_script(&self) -> String {
+    pub(in crate::sandbox) fn as_script(&self) -> String {
         if cfg!(target_os = "linux") { format!("ulimit -m {}", self.mark) } else { ":".to_owned() }
     }
 
@@ -47,13 +47,19 @@ impl Family {
         Ok(())
     }
 
+    /// What `/proc/[pid]/limits` shows as the hard limit of each member's resident set.
+    #[cfg(feature = "container")]
+    pub(in crate::sandbox) fn bytes(&self) -> u64 {
+        self.mark << 10
+    }
+
     /// Counts the processes of this group too.
     pub(super) fn lead_by(&mut self, leader: Option<u32>) {
         self.group = leader.and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     }
 
     /// Sends a signal to all members but the monitor.
-    pub(super) fn signal(&self, signal: Signal) -> Result<(), Errno> {
+    pub(in crate::sandbox) fn signal(&self, signal: Signal) -> Result<(), Errno> {
         let members = self.members();
         if members.is_empty() && self.monitor.is_none() {
             return self.group.map_or(Ok(()), |group| forgiving(killpg(group, signal)));
@@ -68,7 +74,7 @@ impl Family {
     ///
     /// The first may have been reaped by now. Its number is not given to a new process while children remain in its
     /// group, and if none do, it would have to come round again within microseconds to name another group.
-    pub(super) fn kill(&mut self) {
+    pub(in crate::sandbox) fn kill(&mut self) {
         if let Some(group) = self.group.take() {
             // An error says that the group is empty already.
             let _ = killpg(group, Signal::SIGKILL);
@@ -86,7 +92,7 @@ impl Family {
     }
 
     /// Whether nobody is left.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(in crate::sandbox) fn is_gone(&self) -> bool {
         self.members().is_empty()
     }
 

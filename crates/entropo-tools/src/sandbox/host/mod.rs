@@ -25,11 +25,10 @@ use super::process::{Control, Input, Process};
 use super::{Limits, Promise, Promises, SandboxError, SandboxKind, Status};
 
 pub(super) use cgroup::Cgroup;
+pub(super) use family::Family;
 pub(super) use launcher::Launcher;
 pub(super) use programs::{Programs, canonical_directory, directory};
 pub(super) use scratch::Scratch;
-
-use family::Family;
 
 /// How long a killed process may take to end before it is left to the runtime to reap.
 const REAP_TIME: Duration = Duration::from_secs(5);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use entropo_tools::Command;
 use entropo_tools::sandbox::{Limits, SandboxKind, SandboxOptions, Status};
-use entropo_tools::{Command, Sandbox};
 use tokio_util::sync::CancellationToken;
 
-use super::{for_each_kind, skip};
+use super::{for_each_kind, sandbox_around, skip};
 
 for_each_kind! { a_filler_is_stopped, no_file_grows_beyond_its_limit }
 
@@ -41,7 +41,7 @@ async fn a_filler_is_stopped(kind: SandboxKind) {
     let root = disk.0.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let options = SandboxOptions::new().limits(Limits::default().free_disk(192 << 20));
-    let sandbox: Box<dyn Sandbox> = match kind.open(&root, options).await {
+    let sandbox = match sandbox_around(&root, kind, options).await {
         Ok(sandbox) => sandbox,
         Err(error) => return skip(&error),
     };

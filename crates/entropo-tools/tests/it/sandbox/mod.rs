@@ -30,6 +30,8 @@ macro_rules! for_each_kind {
         for_each_kind! { @kind landlock Landlock $tests }
         #[cfg(target_os = "linux")]
         for_each_kind! { @kind bubblewrap Bubblewrap $tests }
+        #[cfg(feature = "container")]
+        for_each_kind! { @kind container Container $tests }
     };
     (@kind $module:ident $kind:ident [$($test:ident),*]) => {
         mod $module {
@@ -70,13 +72,28 @@ impl Place {
 pub(super) async fn open(kind: SandboxKind, options: SandboxOptions) -> Option<Place> {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().canonicalize().unwrap();
-    match kind.open(&root, options).await {
-        Ok(sandbox) => Some(Place { sandbox: Arc::from(sandbox), root, _directory: directory }),
+    match sandbox_around(&root, kind, options).await {
+        Ok(sandbox) => Some(Place { sandbox, root, _directory: directory }),
         Err(error) => {
             skip(&error);
             None
         }
     }
+}
+
+/// A sandbox of this kind; a container is one of the image that `scripts/container-test-setup.sh` makes.
+pub(super) async fn sandbox_around(
+    root: &Path,
+    kind: SandboxKind,
+    options: SandboxOptions,
+) -> Result<Arc<dyn Sandbox>, SandboxError> {
+    #[cfg(feature = "container")]
+    if kind == SandboxKind::Container {
+        use entropo_tools::sandbox::{ContainerOptions, ContainerSandbox};
+        let options = ContainerOptions::new().sandbox(options);
+        return Ok(Arc::new(ContainerSandbox::start("localhost/entropo-test", root, options).await?));
+    }
+    Ok(Arc::from(kind.open(root, options).await?))
 }
 
 /// Says why a test is skipped, or fails where none may be.
