@@ -36,13 +36,12 @@ impl Stage for Threshold {
 
     fn apply(&self, candidates: &[&Trajectory], scores: &Scores) -> Vec<Verdict> {
         let score = |candidate: &Trajectory| scores.get(&candidate.id, &self.name);
-        let unknown = candidates.iter().all(|candidate| score(candidate).is_none());
         judge(candidates, |candidate| {
             let value = score(candidate);
             let measured = Measured { what: self.name.clone(), value, rule: Rule::Above, bound: Some(self.above) };
             let (keep, reason) = match value {
                 Some(value) => (value > self.above, format!("its {} score is {value}", self.name)),
-                None => (unknown || self.missing == Missing::Keep, format!("it has no {} score", self.name)),
+                None => (self.missing == Missing::Keep, format!("it has no {} score", self.name)),
             };
             (keep, reason, Some(measured))
         })

@@ -127,6 +127,10 @@ mod tests {
         let predicted = [0.2, 0.2, 0.2, 0.9];
         let curve = reliability(&predicted, &TRUE, Bins::EqualMass(2)).unwrap();
         assert_eq!(curve.iter().map(|bin| bin.count).collect::<Vec<_>>(), [3, 1]);
+        // The middle of the six ranks 1..7 of eight is 4, where the second bin begins.
+        let lump = [0.1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9];
+        let curve = reliability(&lump, &[true; 8], Bins::EqualMass(2)).unwrap();
+        assert_eq!(curve.iter().map(|bin| bin.count).collect::<Vec<_>>(), [1, 7]);
         let distinct: Vec<f64> = (0..10).map(|index| f64::from(index * index) / 100.0).collect();
         let curve = reliability(&distinct, &[true; 10], Bins::EqualMass(5)).unwrap();
         assert_eq!(curve.iter().map(|bin| bin.count).collect::<Vec<_>>(), [2; 5]);
