@@ -1,6 +1,6 @@
 //! Every kind of sandbox, held to what it says of itself.
 //!
-//! A kind that does not work on this machine is skipped with a word why, unless `ENTROPO_REQUIRE_SANDBOXES` is set.
+//! A kind that does not work on this machine is skipped with a word why, unless `ENTROPO_REQUIRE_SANDBOXES` is set, as in `.ci/run`.
 
 mod conformance;
 mod disk;
@@ -96,9 +96,11 @@ pub(super) async fn sandbox_around(
     Ok(Arc::from(kind.open(root, options).await?))
 }
 
-/// Says why a test is skipped, or fails where none may be.
+/// Says why a test is skipped, or fails where no kind may be missing. Limits may be, as they need control groups.
 pub(super) fn skip(error: &SandboxError) {
-    assert!(std::env::var_os("ENTROPO_REQUIRE_SANDBOXES").is_none(), "no sandbox may be missing here: {error}");
+    let may_be = matches!(error, SandboxError::Unenforceable { .. });
+    let all_needed = std::env::var_os("ENTROPO_REQUIRE_SANDBOXES").is_some();
+    assert!(may_be || !all_needed, "no sandbox may be missing here: {error}");
     eprintln!("skipped: {error}");
 }
 
