@@ -58,6 +58,7 @@ impl BubblewrapSandbox {
     /// make namespaces shows with the first command; [`detect`](super::detect()) tries it.
     pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
         let root = host::canonical_directory(root.as_ref())?;
+        options.check()?;
         let bwrap = which::which("bwrap").map_err(|error| SandboxError::Unavailable {
             kind: SandboxKind::Bubblewrap,
             reason: format!(

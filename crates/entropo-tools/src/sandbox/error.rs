@@ -36,6 +36,14 @@ pub enum SandboxError {
         /// What the system said.
         source: io::Error,
     },
+    /// What should be readable or writable is not there.
+    #[error("cannot give commands {}: {source}", path.display())]
+    Shared {
+        /// The path of [`SandboxOptions`](super::SandboxOptions).
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The sandbox's own directory for temporary files could not be made.
     #[error("cannot make the sandbox's directory for temporary files: {0}")]
     Scratch(#[source] io::Error),

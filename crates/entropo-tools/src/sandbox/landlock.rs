@@ -66,6 +66,7 @@ impl LandlockSandbox {
     /// Where the kernel is too old or Landlock is turned off, a limit cannot be enforced, or a directory cannot be used.
     pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
         let root = host::canonical_directory(root.as_ref())?;
+        options.check()?;
         let scratch = Scratch::new()?;
         let programs = Programs::new(options.search_path, &root)?;
         let own = [root.clone(), scratch.home().to_path_buf(), scratch.temporary().path().to_path_buf()];

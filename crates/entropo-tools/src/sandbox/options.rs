@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::Limits;
+use super::{Limits, SandboxError};
 
 /// What commands of a sandbox may use beyond its root: by default the system's programs and settings, and no network.
 #[derive(Clone, Debug, Default)]
@@ -66,5 +66,13 @@ impl SandboxOptions {
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((key.into(), value.into()));
         self
+    }
+
+    /// Makes sure that what commands are to share is there, so that its lack is not found out by a command.
+    pub(super) fn check(&self) -> Result<(), SandboxError> {
+        self.readable.iter().chain(&self.writable).try_for_each(|path| match path.metadata() {
+            Ok(_) => Ok(()),
+            Err(source) => Err(SandboxError::Shared { path: path.clone(), source }),
+        })
     }
 }

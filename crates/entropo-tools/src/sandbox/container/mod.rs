@@ -83,6 +83,7 @@ impl ContainerSandbox {
     /// cannot be used.
     pub async fn start(image: &str, root: impl AsRef<Path>, options: ContainerOptions) -> Result<Self, SandboxError> {
         let root = host::canonical_directory(root.as_ref())?;
+        options.sandbox.check()?;
         let engine = Engine::connect(options.socket.as_deref()).await?;
         owner::sweep(&engine).await;
         image::ensure(&engine, image, options.progress.as_ref()).await?;

@@ -24,9 +24,9 @@ pub(super) const READY: &str = "ready";
 /// What root needs to change files whoever owns them, as installers do; it reaches no further than the mounts.
 const CAPABILITIES: [&str; 3] = ["CHOWN", "DAC_OVERRIDE", "FOWNER"];
 
-/// Most that is asked for where this process itself has no limit, as engines do by default.
+/// Most that is asked for.
 #[cfg(target_os = "linux")]
-const UNLIMITED: u64 = 1 << 20;
+const PLENTY: u64 = 16 << 10;
 
 /// A container of an image, in which nothing runs but a process that reaps and waits for the end of its input: the
 /// connection that holds it open is closed by the system, however this process ends.
@@ -111,15 +111,16 @@ fn mounts(root: &Path, scratch: &Scratch, options: &ContainerOptions) -> Result<
     own.chain(readable).chain(writable).collect()
 }
 
-/// The limits of this process, which the engine's default often goes beyond: where the engine may not raise its own, as
-/// in a container of a CI machine, no container would start.
+/// The most open files and processes of one user, far more than commands need. The engine's default is often beyond what it
+/// may set: where it cannot raise its own limits, as in a container of a CI machine, no container would start. This process's
+/// limits say what may be set here, but the engine can have been started under lower ones.
 fn ulimits() -> Vec<ResourcesUlimits> {
     #[cfg(target_os = "linux")]
     {
         use rlimit::Resource;
         let limits = [("nofile", Resource::NOFILE), ("nproc", Resource::NPROC)];
         let limit = |(name, resource): (&str, Resource)| {
-            let hard = i64::try_from(resource.get_hard().ok()?.min(UNLIMITED)).ok();
+            let hard = i64::try_from(resource.get_hard().ok()?.min(PLENTY)).ok();
             Some(ResourcesUlimits { name: Some(name.to_owned()), soft: hard, hard })
         };
         limits.into_iter().filter_map(limit).collect()

@@ -28,6 +28,7 @@ for_each_kind! {
     killing_twice,
     many_at_once,
     variables_and_paths_of_the_options,
+    what_is_shared_must_be_there,
     a_new_sandbox_knows_nothing_of_an_old_one,
 }
 
@@ -256,6 +257,16 @@ async fn variables_and_paths_of_the_options(kind: SandboxKind) {
     assert_eq!(place.say(&format!("cat {}/file", given.display())).await, "given");
     assert!(place.run(&format!("echo kept > {}/file", shared.display())).await.status.is_success());
     assert_eq!(fs::read_to_string(shared.join("file")).unwrap(), "kept\n");
+}
+
+async fn what_is_shared_must_be_there(kind: SandboxKind) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SandboxOptions::new().readable("/no/such/path");
+    match super::sandbox_around(directory.path(), kind, options).await {
+        Ok(sandbox) => assert_eq!(sandbox.kind(), SandboxKind::Local, "there all is shared that is"),
+        Err(error @ SandboxError::Shared { .. }) => assert!(error.to_string().contains("/no/such/path")),
+        Err(error) => super::skip(&error),
+    }
 }
 
 async fn a_new_sandbox_knows_nothing_of_an_old_one(kind: SandboxKind) {

@@ -268,6 +268,10 @@ async fn the_machine_is_not_administered(kind: SandboxKind) {
         "sysctl -w kernel.panic=1",
         "nsenter -t 1 -m true",
     ] {
+        // In a container there may be namespaces, in which nobody is more than outside.
+        if kind == SandboxKind::Container && script == "unshare -U true" {
+            continue;
+        }
         assert!(!place.run(script).await.status.is_success(), "{script}");
     }
 }

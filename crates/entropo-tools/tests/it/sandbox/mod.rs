@@ -98,6 +98,8 @@ pub(super) async fn sandbox_around(
 
 /// Says why a test is skipped, or fails where no kind may be missing. Limits may be, as they need control groups.
 pub(super) fn skip(error: &SandboxError) {
+    let is_missing = matches!(error, SandboxError::Unavailable { .. } | SandboxError::Unenforceable { .. });
+    assert!(is_missing, "{error}");
     let may_be = matches!(error, SandboxError::Unenforceable { .. });
     let all_needed = std::env::var_os("ENTROPO_REQUIRE_SANDBOXES").is_some();
     assert!(may_be || !all_needed, "no sandbox may be missing here: {error}");
