@@ -7,4 +7,3 @@ mod hang_up;
 mod replies;
 mod served;
 mod tools;
-mod verifier;

@@ -25,10 +25,6 @@ pub(crate) struct Served {
     pub(crate) server: Arc<Server>,
 }
 
-pub(crate) fn config() -> EngineConfig {
-    EngineConfig { threads: 1, batch: 4, ..EngineConfig::default() }
-}
-
 /// A connection; aborting `life` hangs up.
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<String>,
@@ -43,11 +39,8 @@ impl Served {
     pub(crate) async fn with_key(checkpoint: &str, key: Option<&str>) -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(checkpoint);
         let (decoder, format) = (HostDecoder::open(&directory).unwrap(), ChatFormat::from_dir(&directory).unwrap());
-        let model = LocalModel::of_host("tiny", decoder, format, config()).unwrap();
-        Self::of_model(model, key).await
-    }
-
-    pub(crate) async fn of_model(model: LocalModel, key: Option<&str>) -> Self {
+        let config = EngineConfig { threads: 1, batch: 4, ..EngineConfig::default() };
+        let model = LocalModel::of_host("tiny", decoder, format, config).unwrap();
         let server = Arc::new(Server::new(model, key.map(str::to_owned)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
