@@ -81,7 +81,7 @@ pub use paths::PathError;
 pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
 pub use search::Search;
 pub use shell::Shell;
-pub use workspace::{Snapshot, Workspace, WorkspaceError, apply_patch};
+pub use workspace::{Snapshot, Source, Strategy, Template, Workspace, WorkspaceError, apply_patch};
 
 /// The four tools over one workspace: shell (in `sandbox`), editor and search (below `root`), and finish.
 ///
