@@ -34,7 +34,7 @@ pub(super) enum Tracking {
 /// The paths that may have changed: whether a file was there, and whether one is.
 pub(super) type Candidates = BTreeMap<PathBuf, (bool, bool)>;
 
-/// All changes of `now`, sorted by path.
+/// All changes of `now`, sorted by path, those of new files after all others.
 pub(super) fn find(
     now: &Tree,
     root: &Path,
@@ -64,6 +64,8 @@ pub(super) fn find(
             changes.push(Change { path, old, new });
         }
     }
+    // New files come last.
+    changes.sort_by_key(|change| change.old.is_none());
     Ok(changes)
 }
 

@@ -19,7 +19,7 @@ use super::snapshot::File;
 /// Unchanged lines shown around each change.
 const CONTEXT: usize = 3;
 
-/// The patch of changes that are sorted by path; files that kept their content under another name are renamed.
+/// The patch of changes, in their order; files that kept their content under another name are renamed.
 pub(super) fn write(changes: &[Change]) -> Result<String, WorkspaceError> {
     let mut patch = String::new();
     let renames = renames(changes);

@@ -222,8 +222,10 @@ impl Tree {
 /// Opens a relative path without following a link anywhere on it.
 pub(super) fn beneath(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    // What is only named is not opened, and the kernel insists on the difference.
+    let flags = if flags.contains(OFlags::PATH) { flags | OFlags::NOFOLLOW | OFlags::CLOEXEC } else { flags | SAFE };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match rustix::fs::openat2(&root, path, SAFE | flags, Mode::empty(), resolve) {
+    match rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve) {
         // Kernels before 5.6, and filters of system calls that were written before it.
         Err(Errno::NOSYS | Errno::PERM) => step_by_step(root, path, flags),
         opened => opened,
@@ -236,9 +238,9 @@ fn step_by_step(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, 
     while let Some(part) = parts.next() {
         let Component::Normal(name) = part else { return Err(Errno::XDEV) };
         if parts.peek().is_none() {
-            return rustix::fs::openat(&at, name, SAFE | flags, Mode::empty());
+            return rustix::fs::openat(&at, name, flags, Mode::empty());
         }
         at = rustix::fs::openat(&at, name, SAFE | OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
     }
-    rustix::fs::openat(&at, ".", SAFE | flags, Mode::empty())
+    rustix::fs::openat(&at, ".", flags, Mode::empty())
 }

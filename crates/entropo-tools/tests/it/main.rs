@@ -14,5 +14,6 @@ mod multi_edit;
 mod sandbox;
 mod search;
 mod shell;
+mod template;
 mod tools;
 mod workspace;
