@@ -1,10 +1,11 @@
 //! Disks that are full, agents that break what they work on, and processes that are killed.
 
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
 use entropo_tools::{Strategy, Workspace};
 
-use super::{PathBuf, PermissionsExt, Template, WorkspaceError, each, fs, project, write};
+use super::{Path, PathBuf, PermissionsExt, Template, WorkspaceError, each, fs, project, write};
 
 /// A small file system in memory, unmounted when dropped; none for who may not mount one.
 struct Small(tempfile::TempDir);
@@ -43,6 +44,17 @@ async fn on_a_full_disk_nothing_half_made_remains() {
     assert_eq!(fs::read_dir(place).unwrap().count(), before);
 }
 
+/// Makes empty directories one in the other, together longer than the system has names for.
+fn nest(root: &Path, name: &str, levels: usize) {
+    use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+    let open = |at: std::os::fd::BorrowedFd<'_>, path: &Path| openat(at, path, OFlags::DIRECTORY, Mode::empty());
+    let mut at = open(CWD, root).unwrap();
+    for _ in 0..levels {
+        mkdirat(&at, name, Mode::RWXU).unwrap();
+        at = open(at.as_fd(), name.as_ref()).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_an_agent_may_do_to_its_files_is_survived() {
     let source = project(&[("lib/x", b"1\n"), ("y", b"2\n")]);
@@ -60,13 +72,10 @@ async fn what_an_agent_may_do_to_its_files_is_survived() {
         for path in ["lib/x", "lib/new", "lib"] {
             fs::set_permissions(root.join(path), fs::Permissions::from_mode(0)).unwrap();
         }
-        // Deeper than the system has names for, but without files.
-        let deep = "mkdir -p deep && cd deep && for i in $(seq 1500); do mkdir ddddd && cd ddddd || exit 1; done";
-        let made = Command::new("bash").args(["-c", deep]).current_dir(root).status().unwrap();
-        assert!(made.success());
+        nest(root, &"d".repeat(250), 20);
         let error = workspace.patch().await.unwrap_err();
         assert!(matches!(error, WorkspaceError::TooDeep(_)), "{error}");
-        let emptied = Command::new("rm").arg("-rf").arg(root.join("deep")).status().unwrap();
+        let emptied = Command::new("rm").arg("-rf").arg(root.join("d".repeat(250))).status().unwrap();
         assert!(emptied.success());
         let patch = workspace.patch().await.unwrap();
         for part in ["b/a\nnew file mode 120000", "+++ b/lib/new", "+++ /dev/null\n@@ -1 +0,0 @@\n-2\n"] {
@@ -115,6 +124,7 @@ async fn clean_up_in_any_order_and_while_somebody_is_in_there() {
     for template in each(source.path(), place.path()).await {
         let first = Workspace::of(template.clone()).await.unwrap();
         let second = Workspace::of(template.clone()).await.unwrap();
+        let directory = template.files().parent().unwrap().to_path_buf();
         drop(template);
         assert_eq!(Template::sweep(place.path()).await.unwrap(), 0, "it is in use");
         let mut child = Command::new("sleep").arg("60").current_dir(first.root()).spawn().unwrap();
@@ -126,8 +136,10 @@ async fn clean_up_in_any_order_and_while_somebody_is_in_there() {
         drop(open);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+        // The templates of the other strategies are still there.
+        assert!(!directory.exists() && !directory.with_extension("lock").exists(), "{}", directory.display());
     }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }
 
 const KILLED: &str = "ENTROPO_TEST_KILLED_IN";
