@@ -148,15 +148,15 @@ mod tests {
         std::os::unix::fs::symlink("loop", root.join("loop")).unwrap();
         std::fs::create_dir_all(root.join(".removed-1/.removed-2/.removed-1")).unwrap();
         std::fs::write(root.join(".removed-3"), "").unwrap();
-        // Deeper than the files a process may have open, and than a path may be long.
+        // Deeper than the files that a process may have open by default, and than a path may be long.
         let mut at = open(CWD, &CString::new(root.as_os_str().as_encoded_bytes()).unwrap()).unwrap();
-        for _ in 0..5000 {
-            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
-            at = open(&at, c"d").unwrap();
+        for _ in 0..1100 {
+            rustix::fs::mkdirat(&at, "deep", Mode::RWXU).unwrap();
+            at = open(&at, c"deep").unwrap();
         }
         std::fs::create_dir_all(root.join("closed/inner/x")).unwrap();
         for path in ["closed/inner/x", "closed/inner", "closed"] {
-            let none = std::os::unix::fs::PermissionsExt::from_mode(0);
+            let none = std::os::unix::fs::PermissionsExt::from_mode(0o0);
             std::fs::set_permissions(root.join(path), none).unwrap();
         }
         remove(&root).unwrap();

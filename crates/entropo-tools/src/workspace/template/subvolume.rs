@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::super::WorkspaceError;
 
 /// What statfs calls a btrfs.
-const BTRFS: i64 = 0x9123_683e;
+const BTRFS: i128 = 0x9123_683e;
 /// Where the program is where it is not on the path.
 const PLACES: &str = "/usr/sbin:/sbin:/usr/local/sbin";
 
@@ -26,7 +26,7 @@ pub(super) fn delete(path: &Path) -> Result<(), WorkspaceError> {
 
 pub(super) fn attempt(scratch: &Path) -> Result<(), String> {
     let kind = rustix::fs::statfs(scratch).map_err(|error| error.to_string())?;
-    if kind.f_type as i64 != BTRFS {
+    if i128::from(kind.f_type) != BTRFS {
         return Err("the file system is no btrfs".to_owned());
     }
     let (first, second) = (scratch.join("first"), scratch.join("second"));
@@ -40,7 +40,7 @@ pub(super) fn attempt(scratch: &Path) -> Result<(), String> {
 
 /// Whether a directory is the top of a subvolume: its number is always this one.
 pub(super) fn is_one(path: &Path) -> bool {
-    let is_btrfs = rustix::fs::statfs(path).is_ok_and(|kind| kind.f_type as i64 == BTRFS);
+    let is_btrfs = rustix::fs::statfs(path).is_ok_and(|kind| i128::from(kind.f_type) == BTRFS);
     is_btrfs && rustix::fs::lstat(path).is_ok_and(|stat| stat.st_ino == 256)
 }
 

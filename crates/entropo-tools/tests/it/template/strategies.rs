@@ -130,7 +130,7 @@ proptest! {
                         0 => fs::create_dir_all(&parent).and_then(|()| fs::write(at(name), [b'0' + content, b'\n'])),
                         1 => fs::remove_file(at(name)),
                         2 => fs::rename(at(name), at(other)),
-                        3 => fs::remove_dir_all(&parent.join("e")),
+                        3 => fs::remove_dir_all(parent.join("e")),
                         4 => fs::rename(at("d"), at("f")).and_then(|()| fs::create_dir(at("d"))),
                         _ => fs::remove_file(at(name)).and_then(|()| symlink(other, at(name))),
                     };
