@@ -90,7 +90,7 @@ pub use sandbox::{Command, ExecResult, LocalSandbox, Sandbox, SandboxError};
 pub use search::Outline;
 pub use search::{Glob, Grep, Search};
 pub use shell::{Shell, Terminal};
-pub use workspace::{Snapshot, Workspace, WorkspaceError, apply_patch};
+pub use workspace::{Snapshot, Source, Strategy, Template, Workspace, WorkspaceError, apply_patch};
 
 /// The four tools over one workspace: shell (in `sandbox`), editor and search (below `root`), and finish.
 ///

@@ -1,14 +1,14 @@
 //! One run of tests on one candidate.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Candidate, Check, ParseError, TestReport, text};
 use crate::sandbox::{self, OutputLimit};
-use crate::{Sandbox, SandboxError, Snapshot, Workspace, WorkspaceError};
+use crate::workspace::Original;
+use crate::{Sandbox, SandboxError, Workspace, WorkspaceError};
 
 /// Makes a sandbox around a workspace. Closures that do so at once are such too.
 #[async_trait]
@@ -42,7 +42,7 @@ pub struct Attempt {
 
 /// Runs a check in a new workspace and a new sandbox.
 pub(super) async fn attempt(
-    files: Arc<Snapshot>,
+    files: Original,
     sandboxes: &dyn Sandboxes,
     candidate: &Candidate,
     check: &Check,

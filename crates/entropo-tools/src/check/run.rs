@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::attempt;
 use super::{Attempt, AttemptError, LogFormat, Sandboxes};
-use crate::{Command, LocalSandbox, Sandbox, Snapshot};
+use crate::workspace::Original;
+use crate::{Command, LocalSandbox, Sandbox};
 
 /// A patch to be judged, known by the rollout that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub type Runs = BTreeMap<RolloutId, BTreeMap<String, Vec<Result<Attempt, Attempt
 /// # }
 /// ```
 pub struct Checker {
-    files: Arc<Snapshot>,
+    files: Original,
     sandboxes: Arc<dyn Sandboxes>,
     repetitions: NonZeroUsize,
     at_once: NonZeroUsize,
@@ -88,9 +89,14 @@ pub struct Checker {
 
 impl Checker {
     /// Runs checks on candidates for these files, once, one after the other, in a [`LocalSandbox`] each.
-    pub fn new(files: Arc<Snapshot>) -> Self {
+    pub fn new(files: impl Into<Original>) -> Self {
         let local = |root: &Path| Ok(Box::new(LocalSandbox::new(root)?) as Box<dyn Sandbox>);
-        Self { files, sandboxes: Arc::new(local), repetitions: NonZeroUsize::MIN, at_once: NonZeroUsize::MIN }
+        Self {
+            files: files.into(),
+            sandboxes: Arc::new(local),
+            repetitions: NonZeroUsize::MIN,
+            at_once: NonZeroUsize::MIN,
+        }
     }
 
     /// Runs them in other sandboxes.
@@ -142,7 +148,7 @@ impl Checker {
             while running.len() < self.at_once.get()
                 && let Some((id, name, repetition, candidate, check)) = queue.next()
             {
-                let (files, sandboxes) = (Arc::clone(&self.files), Arc::clone(&self.sandboxes));
+                let (files, sandboxes) = (self.files.clone(), Arc::clone(&self.sandboxes));
                 let (candidate, check, cancel) = (Arc::clone(candidate), Arc::clone(check), cancel.clone());
                 let task = running.spawn(async move { attempt(files, &*sandboxes, &candidate, &check, &cancel).await });
                 keys.insert(task.id(), (id, name, repetition));

@@ -110,6 +110,16 @@ impl ApplyPatch {
     }
 }
 
+/// Why the files of a unified diff do not fit those below `root`: for each its name, the hunk, and what is there instead.
+/// Nothing where they would, or where the patch holds what is not read here, such as links and binary files.
+pub(crate) fn conflicts(root: &Path, patch: &str) -> Vec<String> {
+    let Ok(files) = Files::new(root, &History::new()) else { return Vec::new() };
+    let patches = unified::parse(patch).unwrap_or_default();
+    let mut plan = Plan::new(&files);
+    let refused = patches.iter().take(MAX_FILES).filter_map(|file| plan.follow(file).err());
+    refused.take(MAX_REASONS).collect()
+}
+
 impl Tool for ApplyPatch {
     const NAME: &'static str = "apply_patch";
     type Args = ApplyPatchArgs;

@@ -1,28 +1,47 @@
 //! A task's private copy of its files.
 //!
 //! An agent must be free to break things, and many agents work on one task at once; so each gets a [`Workspace`], a
-//! copy in a temporary directory that vanishes with it. The files as they were are kept in memory as a [`Snapshot`],
-//! shared by all copies of a task, so that the agent's changes come out as a patch without a version control system in
+//! copy in a temporary directory that vanishes with it. The files as they were are kept in memory as a [`Snapshot`], or on disk
+//! as a [`Template`] where there are many, shared by all copies of a task, so that the agent's changes come out as a patch without a version control system in
 //! the way: there is no `.git` to mislead, and none whose history would give the solution away.
 
+mod changes;
+mod error;
+mod exclude;
 mod git;
+mod index;
 mod patch;
+mod remove;
 mod snapshot;
+mod source;
+mod template;
+mod tree;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tempfile::TempDir;
-
+pub use error::WorkspaceError;
+pub use exclude::Exclude;
 pub use snapshot::{File, Snapshot};
+pub use source::{Limits, Source};
+pub use template::{Note, Original, Strategy, Template, TemplateBuilder};
+
+use changes::Tracking;
+use index::Index;
+use template::Home;
+use tree::Tree;
 
 /// A private copy of a task's files, removed when it is dropped.
 #[derive(Debug)]
 pub struct Workspace {
     root: PathBuf,
-    original: Arc<Snapshot>,
-    directory: TempDir,
+    /// What tells the directory from one that was put in its place.
+    identity: (u64, u64),
+    tracking: Tracking,
+    exclude: Exclude,
+    // Removed before the template below it, which the last workspace takes along.
+    _home: Home,
+    original: Original,
 }
 
 impl Workspace {
@@ -33,7 +52,7 @@ impl Workspace {
     /// Where they cannot be read or written, or are too large.
     pub async fn copy_of(directory: impl Into<PathBuf>) -> Result<Self, WorkspaceError> {
         let directory = directory.into();
-        blocking(move || Self::write(Arc::new(Snapshot::read(&directory)?))).await
+        blocking(move || Self::build(Original::from(Snapshot::read(&directory)?))).await
     }
 
     /// A copy made of `(relative path, content, executable)`.
@@ -47,31 +66,42 @@ impl Workspace {
         C: Into<Vec<u8>>,
     {
         let snapshot = Snapshot::from_files(files)?;
-        blocking(move || Self::write(Arc::new(snapshot))).await
+        blocking(move || Self::build(Original::from(snapshot))).await
     }
 
-    /// Another copy of the same files: what each rollout of a task gets.
+    /// Another copy of the same files, a [`Snapshot`]'s or a [`Template`]'s: what each rollout of a task gets.
     ///
     /// # Errors
     ///
     /// Where the files cannot be written.
-    pub async fn of(snapshot: Arc<Snapshot>) -> Result<Self, WorkspaceError> {
-        blocking(move || Self::write(snapshot)).await
+    pub async fn of(original: impl Into<Original>) -> Result<Self, WorkspaceError> {
+        let original = original.into();
+        blocking(move || Self::build(original)).await
     }
 
-    fn write(original: Arc<Snapshot>) -> Result<Self, WorkspaceError> {
-        let temporary = std::env::temp_dir();
-        let directory = tempfile::Builder::new().prefix("entropo-").tempdir().map_err(|source| WorkspaceError::Io {
-            action: "make a directory in",
-            path: temporary,
-            source,
-        })?;
-        let root = directory.path().join("work");
-        std::fs::create_dir(&root).map_err(WorkspaceError::io("make", &root))?;
+    fn build(original: Original) -> Result<Self, WorkspaceError> {
+        let (home, tracking) = match &original {
+            Original::Memory(snapshot) => {
+                let home = Home::temporary()?;
+                let root = home.root();
+                std::fs::create_dir(&root).map_err(WorkspaceError::io("make", &root))?;
+                snapshot.write(&root)?;
+                let index = Index::take(&root, &home.directory)?;
+                (home, Tracking::Index(Arc::new(index)))
+            }
+            Original::Disk(template) => template.build()?,
+        };
+        let root = home.root();
         let root = root.canonicalize().map_err(WorkspaceError::io("find", &root))?;
-        let workspace = Self { root, original, directory };
-        workspace.original.write(&workspace.root)?;
-        Ok(workspace)
+        let identity = Tree::open_ours(&root)?.identity()?;
+        Ok(Self { root, identity, tracking, exclude: Exclude::default(), _home: home, original })
+    }
+
+    /// Sets which new files are left out of patches, beside those that a `.gitignore` names.
+    #[must_use]
+    pub fn exclude(mut self, exclude: Exclude) -> Self {
+        self.exclude = exclude;
+        self
     }
 
     /// The directory with the files.
@@ -80,22 +110,29 @@ impl Workspace {
     }
 
     /// The files as they were.
-    pub fn original(&self) -> &Arc<Snapshot> {
+    pub fn original(&self) -> &Original {
         &self.original
     }
 
     /// What changed since, as a patch in git's format; empty when nothing did.
     ///
-    /// Counted are contents, the executable bit and symbolic links; not counted are empty directories and new files that
-    /// a `.gitignore` of the workspace names, as in git. Text is compared here; only for files that are not UTF-8 text
-    /// is git itself run.
+    /// Counted are contents, the executable bit and symbolic links; a file that has another's content, which is gone, is
+    /// renamed. Not counted are empty directories, pipes and sockets, new files that a `.gitignore` of the workspace names,
+    /// as in git, and those that [`Exclude`] names. Text is compared here; only for files that are not UTF-8 text is git
+    /// itself run. Files that the agent made unreadable are made readable.
     ///
     /// # Errors
     ///
-    /// Where the files cannot be read or became too large, or git is needed and missing.
+    /// Where the files cannot be read, those that changed are larger than [`Snapshot::LIMIT`], something else was put in
+    /// the workspace's place, or git is needed and missing.
     pub async fn patch(&self) -> Result<String, WorkspaceError> {
-        let (root, original) = (self.root.clone(), Arc::clone(&self.original));
-        blocking(move || patch::between(&original, &Snapshot::read_again(&root, &original)?)).await
+        let (root, identity) = (self.root.clone(), self.identity);
+        let (original, tracking, exclude) = (self.original.clone(), self.tracking.clone(), self.exclude.clone());
+        blocking(move || {
+            let now = opened(&root, identity)?;
+            patch::write(&changes::find(&now, &root, &original, &tracking, &exclude)?)
+        })
+        .await
     }
 
     /// Applies a patch in git's format, wholly or not at all. An empty patch changes nothing.
@@ -104,7 +141,12 @@ impl Workspace {
     ///
     /// [`WorkspaceError::Rejected`] with git's words where it does not fit.
     pub async fn apply(&self, patch: &str) -> Result<(), WorkspaceError> {
-        apply_patch(&self.root, patch).await
+        let (root, identity, patch) = (self.root.clone(), self.identity, patch.to_owned());
+        blocking(move || {
+            opened(&root, identity)?;
+            git::apply(&root, &patch)
+        })
+        .await
     }
 }
 
@@ -119,66 +161,10 @@ pub async fn apply_patch(directory: impl Into<PathBuf>, patch: &str) -> Result<(
     blocking(move || git::apply(&directory, &patch)).await
 }
 
-impl Drop for Workspace {
-    /// Removes the copy, also where the agent took permissions away.
-    fn drop(&mut self) {
-        let path = self.directory.path();
-        if std::fs::remove_dir_all(path).is_err() {
-            snapshot::unlock(path);
-            if let Err(error) = std::fs::remove_dir_all(path) {
-                tracing::warn!(path = %path.display(), %error, "a workspace could not be removed");
-            }
-        }
-    }
-}
-
-/// Why a workspace could not be made, compared or patched.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WorkspaceError {
-    /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// With which file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The files would not fit in memory.
-    #[error("the files hold more than {limit} bytes; leave generated ones out (a .gitignore does), or raise the limit")]
-    TooLarge {
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// A path that is absolute, empty or contains `..` or `.git`.
-    #[error("{} is no path of a file in a workspace: it must be relative, without `..` and `.git`", .0.display())]
-    Path(PathBuf),
-    /// There is no git on this machine.
-    #[error("git is needed for this and was not found: {0}")]
-    NoGit(#[source] which::Error),
-    /// git failed in a way that is no fault of the patch.
-    #[error("git {action} failed: {message}")]
-    Git {
-        /// The subcommand.
-        action: &'static str,
-        /// What git said.
-        message: String,
-    },
-    /// The patch does not fit; nothing was changed.
-    #[error("the patch does not apply: {0}")]
-    Rejected(String),
-    /// The work was cut short: the runtime shut down.
-    #[error("the work was cut short: {0}")]
-    Interrupted(#[source] tokio::task::JoinError),
-}
-
-impl WorkspaceError {
-    /// Turns the system's refusal into an error that says what was tried.
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_path_buf(), source }
-    }
+/// Opens a workspace's directory, if it still is that.
+fn opened(root: &Path, identity: (u64, u64)) -> Result<Tree, WorkspaceError> {
+    let tree = Tree::open_ours(root)?;
+    if tree.identity()? == identity { Ok(tree) } else { Err(WorkspaceError::Replaced(root.to_path_buf())) }
 }
 
 /// Runs work on files where it does not hold up other tasks.

@@ -1,39 +1,74 @@
-//! Two snapshots' difference as a patch in git's format.
+//! Changes as a patch in git's format.
 //!
 //! Text is compared in this process, since starting git for each of thousands of rollouts costs more than the rollouts'
 //! own tools. Lines end at `\n` only, as git has it: a lone `\r` is part of its line.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, DiffTag};
 
 use super::WorkspaceError;
+use super::changes::Change;
 use super::git;
-use super::snapshot::{File, Snapshot};
+use super::snapshot::File;
 
 /// Unchanged lines shown around each change.
 const CONTEXT: usize = 3;
 
-/// The patch that turns `old` into `new`, deletions first where a name becomes a directory, else sorted by path.
-pub(super) fn between(old: &Snapshot, new: &Snapshot) -> Result<String, WorkspaceError> {
+/// The patch of changes, in their order; files that kept their content under another name are renamed.
+pub(super) fn write(changes: &[Change]) -> Result<String, WorkspaceError> {
     let mut patch = String::new();
-    for (path, before) in old.files() {
-        match new.get(path) {
-            None => section(&mut patch, path, Some(before), None)?,
-            Some(after) if is_link(before) != is_link(after) => {
-                section(&mut patch, path, Some(before), None)?;
-                section(&mut patch, path, None, Some(after))?;
+    let renames = renames(changes);
+    let gone: BTreeSet<&Path> = renames.values().map(|from| from.path.as_path()).collect();
+    for change in changes {
+        match (&change.old, &change.new) {
+            (Some(_), None) if gone.contains(change.path.as_path()) => {}
+            (None, Some(after)) if renames.contains_key(change.path.as_path()) => {
+                if let Some(from) = renames.get(change.path.as_path()) {
+                    renamed(&mut patch, from, &change.path, after);
+                }
             }
-            Some(after) if before != after => section(&mut patch, path, Some(before), Some(after))?,
-            Some(_) => {}
+            // git knows of no file that becomes a link.
+            (Some(before), Some(after)) if is_link(before) != is_link(after) => {
+                section(&mut patch, &change.path, Some(before), None)?;
+                section(&mut patch, &change.path, None, Some(after))?;
+            }
+            (before, after) => section(&mut patch, &change.path, before.as_ref(), after.as_ref())?,
         }
     }
-    for (path, after) in new.files().filter(|(path, _)| old.get(path).is_none()) {
-        section(&mut patch, path, None, Some(after))?;
-    }
     Ok(patch)
+}
+
+/// Which new files have the content of one that is gone, each of which goes to one of them only.
+fn renames(changes: &[Change]) -> BTreeMap<&Path, &Change> {
+    let content = |file: &Option<File>| match file {
+        Some(File::Regular { content, .. }) if !content.is_empty() => Some(Arc::clone(content)),
+        _ => None,
+    };
+    let mut gone: HashMap<Arc<[u8]>, VecDeque<&Change>> = HashMap::new();
+    for change in changes.iter().filter(|change| change.new.is_none()) {
+        if let Some(content) = content(&change.old) {
+            gone.entry(content).or_default().push_back(change);
+        }
+    }
+    let new = changes.iter().filter(|change| change.old.is_none());
+    new.filter_map(|to| Some((to.path.as_path(), gone.get_mut(&content(&to.new)?)?.pop_front()?))).collect()
+}
+
+fn renamed(patch: &mut String, from: &Change, to: &Path, after: &File) {
+    let (before, old, new) = (from.old.as_ref().map(File::mode), &from.path, to);
+    line(patch, format_args!("diff --git {} {}", name("a/", old), name("b/", new)));
+    if let Some(before) = before.filter(|mode| *mode != after.mode()) {
+        line(patch, format_args!("old mode {before}"));
+        line(patch, format_args!("new mode {}", after.mode()));
+    }
+    line(patch, format_args!("similarity index 100%"));
+    line(patch, format_args!("rename from {}", name("", old)));
+    line(patch, format_args!("rename to {}", name("", new)));
 }
 
 fn is_link(file: &File) -> bool {

@@ -1,15 +1,15 @@
 //! A directory's files in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use ignore::WalkBuilder;
-
 use super::WorkspaceError;
+use super::tree::Tree;
 
 /// The files of a directory at one moment, by relative path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,13 +35,6 @@ pub enum File {
 }
 
 impl File {
-    fn size(&self) -> u64 {
-        match self {
-            Self::Regular { content, .. } => content.len() as u64,
-            Self::Link { target } => target.as_os_str().len() as u64,
-        }
-    }
-
     /// The mode in git's notation.
     pub(super) fn mode(&self) -> &'static str {
         match self {
@@ -57,19 +50,6 @@ impl File {
             Self::Regular { content, .. } => content,
             Self::Link { target } => target.as_os_str().as_bytes(),
         }
-    }
-
-    fn read(path: &Path) -> Result<Option<Self>, WorkspaceError> {
-        let metadata = fs::symlink_metadata(path).map_err(WorkspaceError::io("look at", path))?;
-        if metadata.is_symlink() {
-            let target = fs::read_link(path).map_err(WorkspaceError::io("read", path))?;
-            return Ok(Some(Self::Link { target }));
-        }
-        if !metadata.is_file() {
-            return Ok(None);
-        }
-        let content = fs::read(path).map_err(WorkspaceError::io("read", path))?.into();
-        Ok(Some(Self::Regular { content, executable: metadata.permissions().mode() & 0o100 != 0 }))
     }
 
     fn write(&self, path: &Path) -> Result<(), WorkspaceError> {
@@ -98,17 +78,15 @@ impl Snapshot {
     ///
     /// Where one cannot be read, or together they exceed [`Snapshot::LIMIT`].
     pub fn read(directory: &Path) -> Result<Self, WorkspaceError> {
-        Self::collect(directory, walk(directory, false)?)
-    }
-
-    /// Reads a directory again that was written from `original`: its files, and new ones that no `.gitignore` names.
-    pub(super) fn read_again(directory: &Path, original: &Self) -> Result<Self, WorkspaceError> {
-        let mut paths = walk(directory, false)?;
-        if paths.iter().any(|path| path.file_name().is_some_and(|name| name == ".gitignore")) {
-            let kept: BTreeSet<PathBuf> = walk(directory, true)?.into_iter().collect();
-            paths.retain(|path| kept.contains(path) || original.files.contains_key(path));
+        let tree = Tree::open(directory)?;
+        let mut snapshot = Self::default();
+        let mut left = Self::LIMIT;
+        for (path, _) in tree.walk(Path::new(""))?.files {
+            if let Some(file) = tree.read(&path, &mut left, too_large)? {
+                snapshot.files.insert(path, file);
+            }
         }
-        Self::collect(directory, paths)
+        Ok(snapshot)
     }
 
     /// Makes a snapshot of `(relative path, content, executable)`.
@@ -122,33 +100,17 @@ impl Snapshot {
         C: Into<Vec<u8>>,
     {
         let mut snapshot = Self::default();
-        let mut size = 0;
+        let mut left = Self::LIMIT;
         for (path, content, executable) in files {
             let (path, content) = (path.into(), content.into());
             let is_name = |part| matches!(part, Component::Normal(name) if name != ".git");
             if path.as_os_str().is_empty() || !path.components().all(is_name) {
                 return Err(WorkspaceError::Path(path));
             }
-            snapshot.insert(&mut size, path, File::Regular { content: content.into(), executable })?;
+            left = left.checked_sub(content.len() as u64).ok_or_else(too_large)?;
+            snapshot.files.insert(path, File::Regular { content: content.into(), executable });
         }
         Ok(snapshot)
-    }
-
-    fn collect(directory: &Path, paths: Vec<PathBuf>) -> Result<Self, WorkspaceError> {
-        let mut snapshot = Self::default();
-        let mut size = 0;
-        for path in paths {
-            if let Some(file) = File::read(&directory.join(&path))? {
-                snapshot.insert(&mut size, path, file)?;
-            }
-        }
-        Ok(snapshot)
-    }
-
-    fn insert(&mut self, size: &mut u64, path: PathBuf, file: File) -> Result<(), WorkspaceError> {
-        *size += file.size();
-        self.files.insert(path, file);
-        if *size > Self::LIMIT { Err(WorkspaceError::TooLarge { limit: Self::LIMIT }) } else { Ok(()) }
     }
 
     /// The files and their paths, sorted by path.
@@ -159,6 +121,12 @@ impl Snapshot {
     /// The file at a relative path.
     pub fn get(&self, path: &Path) -> Option<&File> {
         self.files.get(path)
+    }
+
+    /// Whether there are files below a path.
+    pub(super) fn has_directory(&self, path: &Path) -> bool {
+        let after = (Bound::Excluded(path), Bound::Unbounded);
+        self.files.range::<Path, _>(after).next().is_some_and(|(known, _)| known.starts_with(path))
     }
 
     /// Writes the files into an existing directory.
@@ -177,37 +145,6 @@ impl Snapshot {
     }
 }
 
-/// The relative paths of everything below a directory that is no directory.
-fn walk(directory: &Path, skip_ignored: bool) -> Result<Vec<PathBuf>, WorkspaceError> {
-    let walk = WalkBuilder::new(directory)
-        .standard_filters(false)
-        .git_ignore(skip_ignored)
-        .require_git(false)
-        .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != ".git")
-        .build();
-    let mut paths = Vec::new();
-    for entry in walk {
-        let entry = entry.map_err(|error| WorkspaceError::Io {
-            action: "walk through",
-            path: directory.to_path_buf(),
-            source: error.into_io_error().unwrap_or_else(|| std::io::ErrorKind::Other.into()),
-        })?;
-        if entry.file_type().is_some_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        if let Ok(path) = entry.path().strip_prefix(directory) {
-            paths.push(path.to_path_buf());
-        }
-    }
-    Ok(paths)
-}
-
-/// Gives its owner back all rights to a directory and the directories below it, as far as possible.
-pub(super) fn unlock(directory: &Path) {
-    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            unlock(&entry.path());
-        }
-    }
+fn too_large() -> WorkspaceError {
+    WorkspaceError::TooLarge { limit: Snapshot::LIMIT }
 }

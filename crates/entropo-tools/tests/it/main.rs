@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "helpers of tests are tests too; clippy.toml exempts only the test functions themselves"
 )]
 
@@ -24,6 +25,7 @@ mod sandbox;
 mod search;
 mod search_robust;
 mod shell;
+mod template;
 mod terminal;
 mod tools;
 mod workspace;
