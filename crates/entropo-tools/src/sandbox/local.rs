@@ -29,7 +29,7 @@ pub struct LocalSandbox {
 }
 
 impl LocalSandbox {
-    /// A sandbox whose commands start in `root`, with the [default limits](Limits::default).
+    /// A sandbox whose commands start in `root`, with the [default limits](super::Limits::default).
     ///
     /// # Errors
     ///
