@@ -17,7 +17,6 @@
 //! | [`patch`] | when two patches are the same change |
 //! | [`learned`] | scores weighed by a logistic regression |
 //! | [`scorer`] | scores from whatever computes them, in whatever order |
-//! | [`judgement`] | the probability that a judging model's reply says yes |
 //! | [`sampling`] | no more rollouts than the answer needs |
 //!
 //! `docs/selection.md` has the presets, the maths, and the faults of a published selector that must not come back.
@@ -25,7 +24,6 @@
 mod agreement;
 mod config;
 mod finished;
-pub mod judgement;
 pub mod learned;
 mod majority;
 pub mod patch;

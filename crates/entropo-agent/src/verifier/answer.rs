@@ -51,6 +51,7 @@ mod tests {
         for token in ["", " ", "Y", "YES.", "YESS", "NO", "Y ES"] {
             assert!(!is_word(token, "YES"), "{token:?}");
         }
+        assert!(!is_word("unresolved", "resolved") && !is_word("resolved", "unresolved"));
         assert!(!is_word("", "") && !is_word(" ", " "), "nothing is no answer");
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use entropo_core::stats::Temperature;
 use entropo_core::{RolloutId, Trajectory};
 
 use super::answer::Answer;
 use super::missing::MissingScore;
-use super::temperature::Temperature;
 
 /// Servers write this for "very improbable, and not known".
 const UNKNOWN: f64 = -9999.0;

@@ -9,7 +9,8 @@
 //!   oldest first and turn by turn, never a part of a text; what the policy wrote, the last turns and the patch stay.
 //! * [`Judgement`]: what was read at the place of the answer. [`MissingScore`] says why there is none. A missing score is
 //!   never 0 and never 0/0; it is not there, and stages of a [`Selector`](crate::Selector) treat it so.
-//! * [`Temperature`]: makes scores probabilities that can be believed, if it is fitted on held-out judgements.
+//! * [`Temperature`](entropo_core::stats::Temperature): makes scores probabilities that can be believed, fitted on judgements
+//!   that were held out of training.
 //!
 //! The hidden judgement of an attempt, its reward, and the scores of others are never shown to a verifier.
 
@@ -20,7 +21,6 @@ mod missing;
 mod prompt;
 #[cfg(feature = "openai")]
 mod served;
-mod temperature;
 mod transcript;
 
 pub use answer::Answer;
@@ -30,4 +30,3 @@ pub use missing::MissingScore;
 pub use prompt::{Asked, JudgePrompt, PromptError};
 #[cfg(feature = "openai")]
 pub use served::{ListedToken, ServedVerifier, judgement_of};
-pub use temperature::{Temperature, TemperatureError};

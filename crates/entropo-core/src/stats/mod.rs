@@ -32,7 +32,7 @@ pub use calibration::{Bins, ReliabilityBin, brier_score, expected_calibration_er
 pub use diversity::{count_patches, effective_number, normalise_patch};
 pub use pass_at_k::{Samples, mean_pass_at_k, pass_at_k};
 pub use regret::{SelectorRegret, best_by_score_at_k, selector_regret};
-pub use temperature::{Temperature, logit, sigmoid};
+pub use temperature::{Temperature, TemperatureError, logit, sigmoid};
 pub use wilson::wilson_interval;
 
 /// Why a statistic is not defined for what was given.

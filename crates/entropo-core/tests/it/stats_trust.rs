@@ -89,13 +89,14 @@ proptest! {
             signed.map(|x| x.max(0.0) + (-x.abs()).exp().ln_1p()).sum()
         };
         match Temperature::fit(&logits, &labels) {
-            Ok(Temperature { value }) => {
+            Ok(temperature) => {
+                let value = temperature.value();
                 prop_assert!(value > 0.0);
                 for factor in [0.5, 0.9, 0.999, 1.001, 1.1, 2.0] {
                     prop_assert!(loss(value) <= loss(value * factor) + 1e-9, "{value} {factor}");
                 }
                 let doubled: Vec<f64> = logits.iter().map(|z| 2.0 * z).collect();
-                let twice = Temperature::fit(&doubled, &labels).unwrap().value;
+                let twice = Temperature::fit(&doubled, &labels).unwrap().value();
                 prop_assert!(!(1e-5..=1e5).contains(&value) || (twice / value - 2.0).abs() < 1e-6, "{value} {twice}");
             }
             Err(error) => prop_assert!(matches!(error, StatsError::NoTemperature { .. }), "{error}"),

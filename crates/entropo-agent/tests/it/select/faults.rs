@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entropo_agent::select::judgement::{Judgement, TokenChoices};
 use entropo_agent::select::scorer::{Scorer, score_all};
 use entropo_agent::select::{Score, Top};
 use entropo_agent::{CancellationToken, Selector, StageConfig};
@@ -112,18 +111,6 @@ async fn what_failed_or_is_no_number_is_missing_and_not_zero() {
     let references: Vec<_> = candidates.iter().collect();
     let best = Selector::new().then(Score::new("reproduction")).select_by(&references, &found.scores).unwrap();
     assert_eq!(best.chosen, Some(RolloutId::new("task", 4)), "-1 is known, and 0 would have won");
-}
-
-#[test]
-fn a_word_within_another_is_not_that_word() {
-    let judge = Judgement { tag: "status: ".to_owned(), yes: "resolved".to_owned(), no: "unresolved".to_owned() };
-    let reply = |word: &str| {
-        let top = [("unresolved", 0.8), ("resolved", 0.1)].map(|(word, share): (_, f64)| (word.to_owned(), share.ln()));
-        let first = TokenChoices { token: "status: ".to_owned(), top: vec![] };
-        [first, TokenChoices { token: word.to_owned(), top: top.into() }]
-    };
-    let probability = judge.yes_probability(&reply("unresolved")).unwrap();
-    assert!((probability - 1.0 / 9.0).abs() < 1e-12, "{probability}");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Verifiers behind servers: what is asked, where the answer is found, and what is missing.
 
-use entropo_agent::verifier::{JudgePrompt, MissingScore, Scored, ServedVerifier, Temperature, record};
+use entropo_agent::verifier::{JudgePrompt, MissingScore, Scored, ServedVerifier, record};
 use entropo_agent::{CancellationToken, ModelError};
+use entropo_core::stats::Temperature;
 use entropo_core::{ExitReason, Message, RolloutId, Trajectory};
 use serde_json::{Value, json};
 
