@@ -66,7 +66,8 @@ serve() {
     mkdir -p "$(dirname "$socket")"
     rm -f "$socket"
     say "starting the service"
-    setsid podman system service --time=0 "unix://$socket" </dev/null >/tmp/entropo-podman.log 2>&1 &
+    # Not from here: without the directory in which it was started it starts no container any more.
+    (cd / && exec setsid podman system service --time=0 "unix://$socket" </dev/null >/tmp/entropo-podman.log 2>&1) &
     tries=0
     until [ -S "$socket" ]; do
         tries=$((tries + 1))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::host::{self, Host, Launch, Launcher, Programs, Scratch};
+use super::host::{Launch, Launcher, Scratch, Site};
 use super::process::{Input, Process};
 use super::seccomp::{self, Sockets};
 use super::{
@@ -28,14 +28,9 @@ const KERNEL: [&str; 6] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/pr
 /// Runs commands that see `/workspace`, the system's directories and nothing else of this machine.
 #[derive(Debug)]
 pub struct BubblewrapSandbox {
-    root: PathBuf,
+    site: Site,
     /// `bwrap` and all its arguments but the command's own.
     prefix: Vec<OsString>,
-    programs: Programs,
-    environment: Vec<(OsString, OsString)>,
-    host: Host,
-    guard: DiskGuard,
-    scratch: Scratch,
     network: bool,
 }
 
@@ -57,7 +52,6 @@ impl BubblewrapSandbox {
     /// Where there is no `bwrap`, a limit cannot be enforced, or a directory cannot be used. Whether the kernel lets `bwrap`
     /// make namespaces shows with the first command; [`detect`](super::detect()) tries it.
     pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
-        let root = host::canonical_directory(root.as_ref())?;
         options.check()?;
         let bwrap = which::which("bwrap").map_err(|error| SandboxError::Unavailable {
             kind: SandboxKind::Bubblewrap,
@@ -65,17 +59,17 @@ impl BubblewrapSandbox {
                 "the program `bwrap` was not found ({error}); most systems have it in a package `bubblewrap`"
             ),
         })?;
-        let scratch = Scratch::new()?;
-        let filters = write_filters(options.network, scratch.path())?;
-        let mut prefix = with_filters(&bwrap, filters.len());
-        prefix.extend(filters.into_iter().map(OsString::from));
-        prefix.extend(namespaces(options.network));
-        prefix.extend(mounts(&options, &root, &scratch));
-        let host = Host::new(SandboxKind::Bubblewrap, Launcher::standing()?, options.limits)?;
-        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
-        let programs = Programs::new(options.search_path, &root)?;
-        let (environment, network) = (options.environment, options.network);
-        Ok(Self { root, prefix, programs, environment, host, guard, scratch, network })
+        let (network, mut prefix) = (options.network, Vec::new());
+        let shared = options.clone();
+        let site = Site::new(SandboxKind::Bubblewrap, root.as_ref(), options, |root, scratch| {
+            let filters = write_filters(network, scratch.path())?;
+            prefix = with_filters(&bwrap, filters.len());
+            prefix.extend(filters.into_iter().map(OsString::from));
+            prefix.extend(namespaces(network));
+            prefix.extend(mounts(&shared, root, scratch));
+            Launcher::standing()
+        })?;
+        Ok(Self { site, prefix, network })
     }
 }
 
@@ -90,7 +84,7 @@ impl Sandbox for BubblewrapSandbox {
     }
 
     fn promises(&self) -> Promises {
-        let mut promises = self.host.promises();
+        let mut promises = self.site.promises();
         promises.extend([
             Promise::Environment,
             Promise::Files,
@@ -104,27 +98,25 @@ impl Sandbox for BubblewrapSandbox {
     }
 
     async fn spawn(&self, command: &Command, input: Input) -> Result<Process, SandboxError> {
-        let directory = host::directory(&self.root, &command.directory)?;
+        let (directory, mut own) = self.site.find(command)?;
         let mut arguments = self.prefix.clone();
         arguments.extend(["--chdir".into(), Path::new(ROOT).join(&directory.shown).into(), "--".into()]);
-        let mut own = self.programs.arguments(&command.program, &directory.real)?;
         if let Some(program) = own.first_mut()
-            && let Ok(below) = Path::new(program).strip_prefix(&self.root)
+            && let Ok(below) = Path::new(program).strip_prefix(self.site.root())
         {
             *program = Path::new(ROOT).join(below).into();
         }
         arguments.extend(own);
-        let mut environment = self.programs.environment(Path::new(HOME), Path::new(TEMPORARY));
-        environment.extend(self.environment.iter().chain(&command.environment).cloned());
-        self.host.spawn(Launch { arguments, directory: Path::new("/"), environment, input, monitored: true }).await
+        let environment = self.site.environment(command, Path::new(HOME), Path::new(TEMPORARY));
+        self.site.launch(Launch { arguments, directory: Path::new("/"), environment, input, monitored: true }).await
     }
 
     fn spills(&self) -> Option<Arc<SpillDirectory>> {
-        Some(Arc::clone(self.scratch.temporary()))
+        Some(self.site.spills())
     }
 
     fn disk_guard(&self) -> Option<&DiskGuard> {
-        Some(&self.guard)
+        Some(self.site.disk_guard())
     }
 }
 

@@ -24,8 +24,6 @@ pub enum SandboxKind {
     Bubblewrap,
     /// A container of Docker or Podman.
     Container,
-    /// A pod of a cluster.
-    Kubernetes,
     /// One that this crate does not know.
     Other,
 }
@@ -37,7 +35,6 @@ impl fmt::Display for SandboxKind {
             Self::Landlock => "landlock",
             Self::Bubblewrap => "bubblewrap",
             Self::Container => "container",
-            Self::Kubernetes => "kubernetes",
             Self::Other => "other",
         })
     }

@@ -4,7 +4,6 @@
 //! root, most of root's powers go too. What remains shared is what can be seen: the list of processes and their command
 //! lines. No socket can be made, not even to oneself; tests that need one need [`BubblewrapSandbox`](super::BubblewrapSandbox).
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +13,9 @@ use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
     RulesetError, Scope, path_beneath_rules,
 };
-
 use seccompiler::BpfProgram;
 
-use super::host::{self, Host, Launch, Launcher, Programs, Scratch};
+use super::host::{Launcher, Site};
 use super::seccomp::{self, Sockets};
 use super::{
     Command, DiskGuard, Input, Process, Promise, Promises, Sandbox, SandboxError, SandboxKind, SandboxOptions,
@@ -39,12 +37,7 @@ const KEPT: [Capability; 7] = [
 /// programs, libraries and settings, and make no sockets. Needs Linux 6.2; from 6.12 on, signals too stay inside.
 #[derive(Debug)]
 pub struct LandlockSandbox {
-    root: PathBuf,
-    programs: Programs,
-    environment: Vec<(OsString, OsString)>,
-    host: Host,
-    guard: DiskGuard,
-    scratch: Scratch,
+    site: Site,
     signals: bool,
     network: bool,
 }
@@ -65,20 +58,17 @@ impl LandlockSandbox {
     ///
     /// Where the kernel is too old or Landlock is turned off, a limit cannot be enforced, or a directory cannot be used.
     pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
-        let root = host::canonical_directory(root.as_ref())?;
         options.check()?;
-        let scratch = Scratch::new()?;
-        let programs = Programs::new(options.search_path, &root)?;
-        let own = [root.clone(), scratch.home().to_path_buf(), scratch.temporary().path().to_path_buf()];
-        let writable = options.writable.into_iter().chain(own).collect();
-        let sockets = if options.network { Sockets::All } else { Sockets::Pairs };
-        let signals = confines_signals();
-        let confinement = Confinement::new(&options.readable, writable, sockets, signals)?;
-        let launcher = Launcher::confined(Arc::new(move || confinement.apply()))?;
-        let host = Host::new(SandboxKind::Landlock, launcher, options.limits)?;
-        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
-        let (environment, network) = (options.environment, options.network);
-        Ok(Self { root, programs, environment, host, guard, scratch, signals, network })
+        let (signals, network) = (confines_signals(), options.network);
+        let (readable, writable) = (options.readable.clone(), options.writable.clone());
+        let site = Site::new(SandboxKind::Landlock, root.as_ref(), options, |root, scratch| {
+            let own = [root, scratch.home(), scratch.temporary().path()].map(Path::to_path_buf);
+            let sockets = if network { Sockets::All } else { Sockets::Pairs };
+            let writable = writable.into_iter().chain(own).collect();
+            let confinement = Confinement::new(&readable, writable, sockets, signals)?;
+            Launcher::confined(Arc::new(move || confinement.apply()))
+        })?;
+        Ok(Self { site, signals, network })
     }
 }
 
@@ -89,11 +79,11 @@ impl Sandbox for LandlockSandbox {
     }
 
     fn root(&self) -> &Path {
-        &self.root
+        self.site.root()
     }
 
     fn promises(&self) -> Promises {
-        let mut promises = self.host.promises();
+        let mut promises = self.site.promises();
         promises.extend([Promise::Environment, Promise::Files, Promise::Secrets, Promise::Survivors]);
         promises.extend(self.signals.then_some(Promise::Signals));
         promises.extend((!self.network).then_some(Promise::Network));
@@ -101,19 +91,15 @@ impl Sandbox for LandlockSandbox {
     }
 
     async fn spawn(&self, command: &Command, input: Input) -> Result<Process, SandboxError> {
-        let directory = host::directory(&self.root, &command.directory)?;
-        let arguments = self.programs.arguments(&command.program, &directory.real)?;
-        let mut environment = self.programs.environment(self.scratch.home(), self.scratch.temporary().path());
-        environment.extend(self.environment.iter().chain(&command.environment).cloned());
-        self.host.spawn(Launch { arguments, directory: &directory.real, environment, input, monitored: false }).await
+        self.site.spawn(command, input).await
     }
 
     fn spills(&self) -> Option<Arc<SpillDirectory>> {
-        Some(Arc::clone(self.scratch.temporary()))
+        Some(self.site.spills())
     }
 
     fn disk_guard(&self) -> Option<&DiskGuard> {
-        Some(&self.guard)
+        Some(self.site.disk_guard())
     }
 }
 

@@ -1,7 +1,5 @@
 //! How much of the machine commands may use.
 
-use super::{SandboxError, SandboxKind};
-
 /// How much of the machine the commands of one sandbox may use. What cannot be enforced on a machine is refused when the
 /// sandbox is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +62,10 @@ impl Limits {
         Self { free_disk: bytes, ..self }
     }
 
-    /// What only cgroups can limit, for a `kind` without them.
-    pub(super) fn without_groups(&self, kind: SandboxKind, reason: &str) -> Result<(), SandboxError> {
+    /// What is limited that only a control group can, if anything is.
+    pub(super) fn needs_group(&self) -> Option<&'static str> {
         let asked = [("memory", self.memory), ("the number of processes", self.processes)];
-        match asked.into_iter().find(|(_, limit)| limit.is_some()) {
-            Some((what, _)) => Err(SandboxError::Unenforceable { kind, what, reason: reason.to_owned() }),
-            None => Ok(()),
-        }
+        asked.into_iter().find_map(|(what, limit)| limit.map(|_| what))
     }
 
     /// Commands for `sh` that set what each process inherits. POSIX gives the units: blocks of 512 bytes for files, and

@@ -4,12 +4,12 @@
 //! can leave a process behind. Use it for code that is trusted as much as the user's own.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::host::{self, Host, Launch, Launcher, Programs, Scratch};
+use super::host::{Launcher, Site};
 use super::{
     Command, DiskGuard, Input, Process, Promises, Sandbox, SandboxError, SandboxKind, SandboxOptions, SpillDirectory,
 };
@@ -20,12 +20,7 @@ use super::{
 /// root that vanish with the sandbox) and `LANG=C.UTF-8`. Nothing of the parent's environment reaches them.
 #[derive(Debug)]
 pub struct LocalSandbox {
-    root: PathBuf,
-    programs: Programs,
-    environment: Vec<(OsString, OsString)>,
-    host: Host,
-    guard: DiskGuard,
-    scratch: Scratch,
+    site: Site,
 }
 
 impl LocalSandbox {
@@ -45,12 +40,8 @@ impl LocalSandbox {
     ///
     /// As [`LocalSandbox::new`], and where a limit cannot be enforced.
     pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
-        let root = host::canonical_directory(root.as_ref())?;
-        let scratch = Scratch::new()?;
-        let programs = Programs::new(options.search_path, &root)?;
-        let host = Host::new(SandboxKind::Local, Launcher::standing()?, options.limits)?;
-        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
-        Ok(Self { root, programs, environment: options.environment, host, guard, scratch })
+        let site = Site::new(SandboxKind::Local, root.as_ref(), options, |_, _| Launcher::standing())?;
+        Ok(Self { site })
     }
 
     /// Looks programs up in these directories, separated by colons, in place of the system's.
@@ -59,7 +50,7 @@ impl LocalSandbox {
     ///
     /// Where there is no `sh` in them.
     pub fn with_path(mut self, search_path: impl Into<OsString>) -> Result<Self, SandboxError> {
-        self.programs = Programs::new(Some(search_path.into()), &self.root)?;
+        self.site.look_in(search_path.into())?;
         Ok(self)
     }
 }
@@ -71,26 +62,22 @@ impl Sandbox for LocalSandbox {
     }
 
     fn root(&self) -> &Path {
-        &self.root
+        self.site.root()
     }
 
     fn promises(&self) -> Promises {
-        self.host.promises()
+        self.site.promises()
     }
 
     async fn spawn(&self, command: &Command, input: Input) -> Result<Process, SandboxError> {
-        let directory = host::directory(&self.root, &command.directory)?;
-        let arguments = self.programs.arguments(&command.program, &directory.real)?;
-        let mut environment = self.programs.environment(self.scratch.home(), self.scratch.temporary().path());
-        environment.extend(self.environment.iter().chain(&command.environment).cloned());
-        self.host.spawn(Launch { arguments, directory: &directory.real, environment, input, monitored: false }).await
+        self.site.spawn(command, input).await
     }
 
     fn spills(&self) -> Option<Arc<SpillDirectory>> {
-        Some(Arc::clone(self.scratch.temporary()))
+        Some(self.site.spills())
     }
 
     fn disk_guard(&self) -> Option<&DiskGuard> {
-        Some(&self.guard)
+        Some(self.site.disk_guard())
     }
 }

@@ -6,6 +6,7 @@ mod inherited;
 mod launcher;
 mod programs;
 mod scratch;
+mod site;
 
 use std::ffi::OsString;
 use std::io;
@@ -24,11 +25,13 @@ use tokio::process::Child;
 use super::process::{Control, Input, Process};
 use super::{Limits, Promise, Promises, SandboxError, SandboxKind, Status};
 
-pub(super) use cgroup::Cgroup;
 pub(super) use family::Family;
 pub(super) use launcher::Launcher;
 pub(super) use programs::{Programs, canonical_directory, directory};
 pub(super) use scratch::Scratch;
+pub(super) use site::Site;
+
+use cgroup::Cgroup;
 
 /// How long a killed process may take to end before it is left to the runtime to reap.
 const REAP_TIME: Duration = Duration::from_secs(5);
@@ -58,9 +61,10 @@ pub(super) struct Launch<'a> {
 impl Host {
     /// Starts from `launcher`, with a control group if the limits need one.
     pub(super) fn new(kind: SandboxKind, launcher: Launcher, limits: Limits) -> Result<Self, SandboxError> {
-        let needs_group = limits.memory.is_some() || limits.processes.is_some();
-        let cgroup = needs_group.then(|| Cgroup::create(&limits)).transpose();
-        let cgroup = cgroup.or_else(|reason| limits.without_groups(kind, &reason).map(|()| None))?;
+        let cgroup = limits
+            .needs_group()
+            .map(|what| Cgroup::create(&limits).map_err(|reason| SandboxError::Unenforceable { kind, what, reason }));
+        let cgroup = cgroup.transpose()?;
         inherited::close_in_children();
         let shell = Programs::new(None, Path::new("/"))?.shell;
         Ok(Self { launcher, limits, cgroup, shell, listening: inherited::listening() })

@@ -6,69 +6,6 @@ use std::process::{Child, Stdio};
 use super::*;
 
 #[tokio::test]
-async fn on_timeout_the_whole_family_is_killed_and_others_live_on() {
-    let Some((_root, sandbox)) = start(ContainerOptions::new()).await else { return };
-    let (mine, other) = (marker(), marker());
-    let mut running = sandbox.spawn(&Command::script(format!("sleep {other}; true")), Input::Closed).await.unwrap();
-    // The inner subshell ends at once, so that the sleeper is nobody's child; the other has a session of its own.
-    let script = format!("((sleep {mine} &) &); setsid sleep {mine} & echo begun; sleep {mine}");
-    let result = exec(&sandbox, Command::script(script).timeout(Duration::from_secs(1))).await;
-    assert_eq!((result.status, result.output.head.as_str()), (Status::TimedOut, "begun\n"));
-    assert!(!runs(&mine), "all are gone as the call returns");
-    assert!(runs(&other), "another command lives on");
-    running.control.kill().await.unwrap();
-    running.control.kill().await.unwrap();
-    assert!(!runs(&other));
-    assert_eq!(running.control.wait().await.unwrap(), Status::Signalled(9));
-    assert_eq!(printed(&sandbox, "echo works").await, "works\n");
-}
-
-#[tokio::test]
-async fn a_background_child_neither_holds_up_the_call_nor_survives_it() {
-    let Some((_root, sandbox)) = start(ContainerOptions::new()).await else { return };
-    let marker = marker();
-    let result = exec(&sandbox, Command::script(format!("sleep {marker} & setsid sleep {marker} & echo done"))).await;
-    assert_eq!((result.status, result.output.head.as_str()), (Status::Exited(0), "done\n"));
-    assert!(!runs(&marker));
-}
-
-#[tokio::test]
-async fn cancelling_and_dropping_kill() {
-    let Some((_root, sandbox)) = start(ContainerOptions::new()).await else { return };
-    let (marker, cancel) = (marker(), CancellationToken::new());
-    let command = Command::script(format!("echo begun; sleep {marker}; echo never"));
-    let (result, ()) = tokio::join!(sandbox.exec(command.clone(), &cancel), async {
-        until("it runs", || runs(&marker)).await;
-        cancel.cancel();
-    });
-    let result = result.unwrap();
-    assert_eq!((result.status, result.output.head.as_str()), (Status::Cancelled, "begun\n"));
-    assert!(!runs(&marker));
-    let uncancelled = CancellationToken::new();
-    tokio::select! {
-        _ = sandbox.exec(command.clone(), &uncancelled) => panic!("it should still run"),
-        () = until("it runs", || runs(&marker)) => {}
-    }
-    until("it is gone", || !runs(&marker)).await;
-    // Also while it starts.
-    drop(tokio::time::timeout(Duration::from_millis(5), sandbox.exec(command, &uncancelled)).await);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(!runs(&marker));
-}
-
-#[tokio::test]
-async fn signals_reach_the_whole_family() {
-    let Some((_root, sandbox)) = start(ContainerOptions::new()).await else { return };
-    let script = "trap 'echo caught; exit 7' INT; echo ready; while :; do sleep 1; done";
-    let mut process = sandbox.spawn(&Command::script(script), Input::Closed).await.unwrap();
-    let mut ready = [0; 6];
-    process.output.read_exact(&mut ready).await.unwrap();
-    process.control.signal(entropo_tools::sandbox::Signal::SIGINT).await.unwrap();
-    assert_eq!(process.control.wait().await.unwrap(), Status::Exited(7));
-    process.control.signal(entropo_tools::sandbox::Signal::SIGINT).await.unwrap();
-}
-
-#[tokio::test]
 async fn closing_twice_and_dropping_after_it_are_no_errors() {
     let Some((_root, sandbox)) = start(ContainerOptions::new()).await else { return };
     let marker = marker();

@@ -20,6 +20,7 @@ for_each_kind! {
     silence_is_limited_where_asked,
     cancelling,
     dropping,
+    the_end_of_one_leaves_others,
     background_children_and_daemons_are_gone,
     output_that_is_no_text,
     long_output_is_whole_in_a_file,
@@ -146,6 +147,25 @@ async fn dropping(kind: SandboxKind) {
         }
     }
     until("all are gone", || !runs(&marker)).await;
+    // Also while it starts.
+    let command = Command::script(format!("sleep {marker}"));
+    drop(tokio::time::timeout(Duration::from_millis(2), place.sandbox.exec(command, &cancel)).await);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!runs(&marker));
+}
+
+async fn the_end_of_one_leaves_others(kind: SandboxKind) {
+    let Some(place) = open(kind, SandboxOptions::new()).await else { return };
+    let (mine, other) = (marker(), marker());
+    let command = Command::script(format!("sleep {other}; true"));
+    let mut running = place.sandbox.spawn(&command, Input::Closed).await.unwrap();
+    until("it runs", || runs(&other)).await;
+    let script = format!("setsid sleep {mine} & sleep {mine}");
+    let result = place.exec(Command::script(script).timeout(Duration::from_secs(1))).await;
+    assert_eq!(result.status, Status::TimedOut);
+    assert!(!runs(&mine) && runs(&other));
+    running.control.kill().await.unwrap();
+    assert!(!runs(&other));
 }
 
 async fn background_children_and_daemons_are_gone(kind: SandboxKind) {

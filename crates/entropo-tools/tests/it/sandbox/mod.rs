@@ -6,7 +6,7 @@ mod conformance;
 mod disk;
 #[cfg(target_os = "linux")]
 mod escape;
-mod local;
+mod memory;
 mod orphans;
 mod table;
 
