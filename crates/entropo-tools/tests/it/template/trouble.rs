@@ -186,7 +186,10 @@ async fn what_a_killed_process_left_is_swept_by_the_next() {
     assert!(!mounts.contains(place.to_str().unwrap()), "{mounts}");
 }
 
-async fn many(count: usize) {
+/// `ENTROPO_MANY_FILES=1000000 cargo test -p entropo-tools --test it many_files -- --nocapture` takes minutes.
+#[tokio::test]
+async fn many_files() {
+    let count = std::env::var("ENTROPO_MANY_FILES").map_or(10_000, |count| count.parse().unwrap());
     let source = tempfile::tempdir().unwrap();
     for number in 0..count {
         let path = source.path().join(format!("d{}", number / 1000));
@@ -207,21 +210,4 @@ async fn many(count: usize) {
     let patch = workspace.patch().await.unwrap();
     println!("patch {:?}", begun.elapsed());
     assert_eq!(patch.matches("diff --git").count(), 1001);
-}
-
-#[tokio::test]
-async fn ten_thousand_files() {
-    many(10_000).await;
-}
-
-#[tokio::test]
-#[ignore = "takes half a minute"]
-async fn a_hundred_thousand_files() {
-    many(100_000).await;
-}
-
-#[tokio::test]
-#[ignore = "takes minutes"]
-async fn a_million_files() {
-    many(1_000_000).await;
 }
