@@ -92,7 +92,8 @@ fn simulate(shares: &[f64], rollouts: usize, wave: usize, error: f64, tasks: u64
 fn the_sequential_rule_errs_as_seldom_as_it_says() {
     let many: Vec<f64> = std::iter::once(0.03).chain((0..40).map(|_| 0.97 / 40.0)).collect();
     // Tenths of a percent that stopped at a wrong answer and at any, for an error of 0.3 and of 0.1, wave by wave of one.
-    let told: [(&[f64], [(u32, u32); 2]); 4] = [
+    type Told<'a> = (&'a [f64], [(u32, u32); 2]);
+    let told: [Told; 4] = [
         (&[0.501, 0.499], [(53, 97), (18, 28)]),
         (&[0.34, 0.33, 0.33], [(10, 15), (3, 3)]),
         (&[0.5, 0.1, 0.1, 0.1, 0.1, 0.1], [(0, 377), (0, 210)]),
