@@ -115,6 +115,7 @@
 //! * `mcp` (feature `mcp`): the tools of MCP servers.
 //! * [`dialect`]: tool calls as text, for models that write text.
 //! * [`select`]: which of many rollouts to submit; [`verifier`]: a model's judgement of them.
+//! * [`view`]: rollouts as a page or as text to read.
 //!
 //! `docs/agent.md` tells what happens in a step, what ends a run and what it never does.
 //!
@@ -145,6 +146,7 @@ pub mod tool;
 pub mod typed;
 mod unwind;
 pub mod verifier;
+pub mod view;
 
 pub use agent::Agent;
 pub use condense::{Condenser, DropObservations, Summarise};

@@ -17,3 +17,4 @@ mod served;
 mod sessions;
 mod support;
 mod traces;
+mod view;
