@@ -57,7 +57,7 @@ impl Chromium {
             }
         });
         let mut browser = Self { process, input, messages, last: 0, session: None };
-        let target = browser.ask("Target.createTarget", json!({"url": "about:blank", "width": 1200, "height": 800}));
+        let target = browser.ask("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         browser.session = browser.ask("Target.attachToTarget", attach)["sessionId"].as_str().map(str::to_owned);
         let size = json!({"width": 1200, "height": 800, "deviceScaleFactor": 1, "mobile": false});
@@ -68,7 +68,7 @@ impl Chromium {
     /// Opens an address and waits until the page says that it is there.
     pub(super) fn go(&mut self, address: &str) {
         self.ask("Page.navigate", json!({"url": address}));
-        self.wait("document.documentElement.dataset.opened !== undefined");
+        self.wait("document.documentElement?.dataset.opened !== undefined");
     }
 
     /// Presses one key after the other.
