@@ -52,8 +52,8 @@ impl Environment for Repository {
 /// What is written in each turn of an attempt.
 fn script(attempt: usize) -> Vec<(&'static str, &'static str, Value)> {
     let edit = |new: &str| json!({"command": "str_replace", "path": "median.sh", "old_str": "print value[int((NR + 1) / 2)]", "new_str": new});
-    let look = ("I read the program and its tests first.", "bash", json!({"command": "cat median.sh test.sh"}));
-    let test = ("Now the tests.", "bash", json!({"command": "./test.sh"}));
+    let look = ("I read the program and its tests first.", "shell", json!({"command": "cat median.sh test.sh"}));
+    let test = ("Now the tests.", "shell", json!({"command": "./test.sh"}));
     let finish = |words| (words, "finish", json!({}));
     match attempt {
         0 => vec![
@@ -73,7 +73,7 @@ fn script(attempt: usize) -> Vec<(&'static str, &'static str, Value)> {
         ],
         _ => vec![
             look,
-            ("", "bash", json!({"command": "for n in 1 2 3 4 5 6; do echo \"$n: $(./median.sh $(seq $n))\"; done"})),
+            ("", "shell", json!({"command": "for n in 1 2 3 4 5 6; do echo \"$n: $(./median.sh $(seq $n))\"; done"})),
             (
                 "An even number needs a case of its own.",
                 "editor",

@@ -87,12 +87,16 @@ class Page {
 
   /** The address names what is shown, so that it can be passed on. */
   remember() {
-    if (this.focus) history.replaceState(null, "", `#${this.focus.index}/${this.focus.turn}`);
+    if (!this.focus || !this.focus.turns) return;
+    const rest = this.together || this.measure !== "" ? `/${this.together ? "c" : ""}/${this.measure}` : "";
+    history.replaceState(null, "", `#${this.focus.index}/${this.focus.turn}${rest}`);
   }
 
   openHash() {
-    const found = /^#(\d+)\/(\d+)$/.exec(location.hash);
+    const found = /^#(\d+)\/(\d+)(?:\/(c?)\/(\w*))?$/.exec(location.hash);
     if (!found || Number(found[1]) >= this.index.rollouts.length) return false;
+    if ((found[3] === "c") !== this.together) this.toggleTogether();
+    if (MEASURES.some(([name]) => name === (found[4] ?? ""))) this.colour(found[4] ?? "");
     this.open(Number(found[1]), Number(found[2]));
     return true;
   }
@@ -108,6 +112,7 @@ class Page {
     byId("measure").value = measure;
     byId("legend").replaceChildren(...legend(measure));
     this.columns.forEach((column) => column.refill());
+    this.remember();
   }
 
   candidate(by) {

@@ -2,6 +2,8 @@
 //!
 //! Without Chromium these tests say so and pass; with `ENTROPO_REQUIRE_CHROMIUM=1` they fail.
 
+#![allow(clippy::print_stderr, reason = "what is skipped is said")]
+
 mod chromium;
 
 use std::path::Path;
@@ -49,6 +51,9 @@ fn keys_lead_through_turns_and_candidates() {
         browser.text("[...document.querySelectorAll('.column h2')].map((h) => h.textContent).join()"),
         "greet#0 ★ chosen,greet#1"
     );
+    assert_eq!(browser.text("location.hash"), "#0/0/c/");
+    browser.keys("t");
+    assert_eq!(browser.text("location.hash"), "#0/0/c/mask", "the address tells all that is chosen");
     browser.keys("?");
     assert_eq!(browser.text("String(document.getElementById('help').open)"), "true");
 }
