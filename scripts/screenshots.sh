@@ -9,11 +9,11 @@ cargo run --quiet -p view --example demo -- "$folder"
 cargo run --quiet -p view --bin view -- "$folder/rollouts.jsonl" --selection "$folder/selection.json" \
     --tokenizer "$folder/tokenizer.json" --title "median.sh, three attempts" --html "$folder/page.html"
 shoot() { # name, fragment, further options
-    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1400,860 --virtual-time-budget=3000 \
+    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-lcd-text --window-size=1280,760 --virtual-time-budget=3000 \
         --user-data-dir="$folder/profile" --screenshot="$folder/$1.png" "${@:3}" "file://$folder/page.html#$2" 2>/dev/null
     if command -v pngquant >/dev/null; then pngquant --force --output "$folder/$1.png" "$folder/$1.png"; fi
     mv "$folder/$1.png" "docs/images/$1.png"
     wc -c "docs/images/$1.png"
 }
 shoot viewer "0/2/c/logprobs"
-shoot viewer-dark "2/6//logprobs" --blink-settings=preferredColorScheme=0
+shoot viewer-dark "2/8//logprobs" --blink-settings=preferredColorScheme=0
