@@ -16,6 +16,7 @@
 //! | [`preference`] | From stored trajectories to pairs and labels, every omission counted |
 //! | [`format`](mod@format) | Rows of training data as OpenAI, ShareGPT, LLaMA-Factory and TRL write them, and our own; rollouts of other agents; SWE-bench's files |
 //! | [`stats`] | pass@k, best@k, confidence intervals, diversity |
+//! | `plot` (feature `plots`) | the same as SVG, and with `png` as PNG |
 //!
 //! Three decisions run through all of them. What the policy sampled is kept token for token, never recovered from text.
 //! Which tokens are actions is decided once, when they are recorded, and is data from then on. And a rollout is known by
@@ -59,6 +60,8 @@
 pub mod condensation;
 pub mod format;
 pub mod message;
+#[cfg(feature = "plots")]
+pub mod plot;
 pub mod preference;
 pub mod stats;
 pub mod store;

@@ -136,11 +136,11 @@ pub(super) fn forests(results: &Results) -> Result<Vec<Forest>, PlotError> {
                 control: difference.control.clone(),
                 cell: Cell::new(&difference.interval, |value| unit.signed(value)),
                 resolved,
-                strip: plots::strip(&difference.interval, resolved, &domain)?,
+                strip: plots::strip(&difference.interval, resolved, &domain)?.inline(),
             })
         };
         let rows = differences.iter().map(row).collect::<Result<_, PlotError>>()?;
-        let axis = plots::axis(&domain, |value| tick(unit, value))?;
+        let axis = plots::axis(&domain, |value| tick(unit, value))?.inline();
         forests.push(Forest { unit: name, axis, rows });
     }
     Ok(forests)

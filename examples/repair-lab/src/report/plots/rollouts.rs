@@ -1,6 +1,7 @@
 //! How success grows with the number of rollouts: what is among them, and what the selector makes of it.
 
-use super::line::{Line, LineChart, Whisker, heights};
+use entropo::core::plot::{Line, LineChart, Whisker, heights};
+
 use super::{Panel, PlotError};
 use crate::results::Arm;
 
@@ -27,15 +28,16 @@ pub(in crate::report) fn by_rollouts(arms: &[Arm], rollouts: usize) -> Result<Ve
         .map(|((title, note, lines), whiskers)| {
             let chart = LineChart {
                 size: (500, 330),
-                across: "k, number of rollouts (doubling)",
+                across: "k, number of rollouts (doubling)".to_owned(),
                 from_to: (-aside, doublings + aside),
                 marks: doubled(longest),
                 heights: heights.clone(),
                 height_label: |height| format!("{:.0} %", 100.0 * height),
                 lines,
                 whiskers,
+                ..LineChart::default()
             };
-            Ok(Panel { title: title.to_owned(), note: note.to_owned(), svg: chart.draw()? })
+            Ok(Panel { title: title.to_owned(), note: note.to_owned(), svg: chart.draw()?.inline() })
         })
         .collect()
 }

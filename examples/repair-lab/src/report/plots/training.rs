@@ -1,7 +1,8 @@
 //! How training went: small panels, one quantity each, all arms in each.
 
-use super::line::{Line, LineChart, heights};
-use super::{Panel, PlotError, extent, ticks};
+use entropo::core::plot::{Line, LineChart, extent, heights, ticks};
+
+use super::{Panel, PlotError};
 use crate::report::number::compact;
 use crate::report::{CurvePoint, TrainingCurve};
 
@@ -37,15 +38,15 @@ pub(in crate::report) fn training(
         let Some(heights) = heights(values) else { continue };
         let chart = LineChart {
             size: (330, 235),
-            across: "optimiser step",
+            across: "optimiser step".to_owned(),
             from_to,
             marks: marks.iter().map(|step| (*step, compact(*step))).collect(),
             heights,
             height_label: tick,
             lines,
-            whiskers: Vec::new(),
+            ..LineChart::default()
         };
-        panels.push(Panel { title: title.to_owned(), note: note.to_owned(), svg: chart.draw()? });
+        panels.push(Panel { title: title.to_owned(), note: note.to_owned(), svg: chart.draw()?.inline() });
     }
     Ok(panels)
 }

@@ -2,24 +2,27 @@
 //!
 //! Strips share their axis, so they align under each other, and the words beside them stay words of the page.
 
-use entropo::core::stats::Interval;
 use plotters::prelude::*;
 
-use super::{Paint, PlotError, SCALE, draw, extent, label, ticks};
+use super::drawing::{Area, DrawingError, draw, label};
+use super::paint::Paint;
+use super::ticks::{extent, ticks};
+use super::{Drawing, PlotError, SCALE};
+use crate::stats::Interval;
 
 const WIDTH: u32 = 380;
 /// Room at both ends for the labels of the axis, page pixels.
 const MARGIN: u32 = 18;
 
 /// Where the shared axis is labelled; it encloses all `intervals` and 0.
-pub(in crate::report) fn domain<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Vec<f64> {
+pub fn domain<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Vec<f64> {
     let values = intervals.into_iter().flat_map(|interval| [interval.low, interval.mean, interval.high]);
     let (low, high) = extent(values.chain([0.0])).unwrap_or((0.0, 0.0));
     ticks(low, high, 5)
 }
 
 /// The strip of one difference: a filled mark if it is resolved, a hollow one if not.
-pub(in crate::report) fn strip(interval: &Interval, resolved: bool, domain: &[f64]) -> Result<String, PlotError> {
+pub fn strip(interval: &Interval, resolved: bool, domain: &[f64]) -> Result<Drawing, PlotError> {
     paint(domain, 30, |place, area| {
         let height = |y: u32| (y * SCALE) as i32;
         for tick in domain {
@@ -44,7 +47,7 @@ pub(in crate::report) fn strip(interval: &Interval, resolved: bool, domain: &[f6
 }
 
 /// The axis that the strips share.
-pub(in crate::report) fn axis(domain: &[f64], write: impl Fn(f64) -> String) -> Result<String, PlotError> {
+pub fn axis(domain: &[f64], write: impl Fn(f64) -> String) -> Result<Drawing, PlotError> {
     paint(domain, 20, |place, area| {
         use plotters::style::text_anchor::{HPos, Pos, VPos};
         let style = label(area).pos(Pos::new(HPos::Center, VPos::Center));
@@ -59,8 +62,8 @@ pub(in crate::report) fn axis(domain: &[f64], write: impl Fn(f64) -> String) -> 
 fn paint(
     domain: &[f64],
     height: u32,
-    paint: impl FnOnce(&dyn Fn(f64) -> i32, &super::Area<'_>) -> Result<(), PlotError>,
-) -> Result<String, PlotError> {
+    paint: impl FnOnce(&dyn Fn(f64) -> i32, &Area<'_>) -> Result<(), DrawingError>,
+) -> Result<Drawing, PlotError> {
     let low = domain.first().copied().unwrap_or(0.0);
     let high = domain.last().copied().filter(|high| *high > low).unwrap_or(low + 1.0);
     let place = |value: f64| {
@@ -79,13 +82,13 @@ mod tests {
         let interval = Interval { mean: 0.05, low: 0.04, high: 0.09 };
         let domain = domain([&interval]);
         assert!(domain.first() <= Some(&0.0) && domain.last() >= Some(&0.09), "{domain:?}");
-        assert!(strip(&interval, true, &domain).unwrap().contains("circle"));
+        assert!(strip(&interval, true, &domain).unwrap().inline().contains("circle"));
     }
 
     #[test]
     fn nothing_is_drawn_for_what_is_not_a_number() {
         let interval = Interval { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
-        let svg = strip(&interval, false, &domain([&interval])).unwrap();
+        let svg = strip(&interval, false, &domain([&interval])).unwrap().inline();
         assert!(!svg.contains("circle"), "{svg}");
     }
 }
