@@ -1,8 +1,11 @@
 //! Scores against what the logits say by hand.
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, FloatDType};
 use entropo_agent::verifier::{Answer, JudgePrompt, MissingScore};
 use entropo_core::Trajectory;
+use entropo_train::checkpoint::{self, LoadOptions, SaveOptions};
+use entropo_train::data::{Batch, Sequence};
+use entropo_train::logprob::score;
 use entropo_train::verifier::{Head, LocalVerifier};
 
 use super::{attempt, decoder, judging, prompt};
@@ -78,11 +81,37 @@ fn what_has_no_score_says_why_and_the_others_have_theirs() {
     // A budget beyond the context, and a model that is not about to answer.
     let loose = judging(prompt(), 1 << 20);
     let scored = LocalVerifier::new(&decoder, &loose).score(&[&long]);
-    let Err(MissingScore::Prompt { reason }) = &scored[0].judgement else { panic!("{scored:?}") };
+    let Err(MissingScore::Failed { reason }) = &scored[0].judgement else { panic!("{scored:?}") };
     assert!(reason.contains("do not fit a context of 512"), "{reason}");
     let sure = judging(JudgePrompt { least_mass: 0.5, ..prompt() }, 400);
     let scored = LocalVerifier::new(&decoder, &sure).score(&[&fine]);
     assert!(matches!(scored[0].judgement, Err(MissingScore::Improbable { least: 0.5, .. })), "{scored:?}");
+}
+
+/// As training sums it: blocks that compute in f32 lose nothing on the way to a vocabulary in bf16.
+#[test]
+fn words_have_the_probabilities_that_training_sees() {
+    let directory = tempfile::tempdir().unwrap();
+    checkpoint::save(&decoder(7), directory.path(), &SaveOptions::default()).unwrap();
+    let options = LoadOptions { dtype: Some(FloatDType::BF16), ..LoadOptions::default() };
+    let decoder = checkpoint::load_with(directory.path(), &Device::default(), &options).unwrap();
+    let judging = judging(prompt(), 512);
+    let attempt = attempt("a", 0, &["x"], "+x\n");
+    let ids = judging.read(&attempt).unwrap().ids;
+    let trained = |id: u32| {
+        let ids = [ids.as_slice(), &[id]].concat();
+        let actions = (1..=ids.len()).map(|position| position == ids.len()).collect();
+        let sequence = Sequence::new("a".to_owned(), ids, actions).unwrap();
+        let scores = score(&decoder, &Batch::new(&[&sequence], &Device::default()), 1.0, Some(DType::F32));
+        f64::from(scores.logprobs[0])
+    };
+    let verifier = LocalVerifier::new(&decoder, &judging).compute(DType::F32);
+    let judgement = verifier.score(&[&attempt]).remove(0).judgement.unwrap();
+    for (answer, found) in [(Answer::Affirmative, judgement.affirmative), (Answer::Negative, judgement.negative)] {
+        let tokens = judging.spoken().iter().filter(|(speaks, _)| *speaks == answer);
+        let sum: f64 = tokens.map(|(_, id)| trained(*id).exp()).sum();
+        assert!((found - sum.ln()).abs() < 1e-6, "{answer}: {found} {}", sum.ln());
+    }
 }
 
 #[test]
