@@ -8,7 +8,7 @@ mod diff;
 mod findings;
 mod number;
 mod page;
-mod plots;
+pub(crate) mod plots;
 mod tables;
 mod tasks;
 

@@ -6,52 +6,52 @@ use super::axis::Axis;
 use super::{Area, Paint, PlotError, SCALE, draw, extent, label, outline, ticks};
 
 /// Curves of several arms over one pair of axes.
-pub(super) struct LineChart {
+pub(crate) struct LineChart {
     /// Page pixels.
-    pub(super) size: (u32, u32),
+    pub(crate) size: (u32, u32),
     /// What the horizontal axis counts.
-    pub(super) across: &'static str,
+    pub(crate) across: &'static str,
     /// The ends of the horizontal axis.
-    pub(super) from_to: (f64, f64),
+    pub(crate) from_to: (f64, f64),
     /// Where the horizontal axis is labelled, and with what.
-    pub(super) marks: Vec<(f64, String)>,
+    pub(crate) marks: Vec<(f64, String)>,
     /// Where the vertical axis is labelled; it ends at the first and the last.
-    pub(super) heights: Vec<f64>,
+    pub(crate) heights: Vec<f64>,
     /// How heights are written.
-    pub(super) height_label: fn(f64) -> String,
+    pub(crate) height_label: fn(f64) -> String,
     /// The curves.
-    pub(super) lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// Intervals at single places.
-    pub(super) whiskers: Vec<Whisker>,
+    pub(crate) whiskers: Vec<Whisker>,
 }
 
 /// One arm's curve.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// The arm's number.
-    pub(super) arm: usize,
+    pub(crate) arm: usize,
     /// Its points from left to right.
-    pub(super) points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
     /// Those that have the arm's mark.
-    pub(super) marked: Vec<(f64, f64)>,
+    pub(crate) marked: Vec<(f64, f64)>,
 }
 
 /// An arm's interval.
-pub(super) struct Whisker {
+pub(crate) struct Whisker {
     /// The arm's number.
-    pub(super) arm: usize,
+    pub(crate) arm: usize,
     /// Where it stands.
-    pub(super) at: f64,
+    pub(crate) at: f64,
     /// Its ends.
-    pub(super) from_to: (f64, f64),
+    pub(crate) from_to: (f64, f64),
 }
 
 /// Heights that enclose all finite values.
-pub(super) fn heights(values: impl IntoIterator<Item = f64>) -> Option<Vec<f64>> {
+pub(crate) fn heights(values: impl IntoIterator<Item = f64>) -> Option<Vec<f64>> {
     extent(values).map(|(low, high)| ticks(low, high, 4))
 }
 
 impl LineChart {
-    pub(super) fn draw(&self) -> Result<String, PlotError> {
+    pub(crate) fn draw(&self) -> Result<String, PlotError> {
         draw(self.size, |area| self.paint(area))
     }
 

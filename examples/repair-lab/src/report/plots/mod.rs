@@ -5,7 +5,7 @@
 
 mod axis;
 mod forest;
-mod line;
+pub(crate) mod line;
 mod rollouts;
 mod training;
 
@@ -20,7 +20,7 @@ pub(super) use rollouts::by_rollouts;
 pub(super) use training::training;
 
 /// An error of plotters.
-pub(super) type PlotError = DrawingAreaErrorKind<io::Error>;
+pub(crate) type PlotError = DrawingAreaErrorKind<io::Error>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Pixels of a drawing for each pixel on the page: plotters rounds to whole ones.
@@ -100,8 +100,20 @@ impl Paint {
     }
 }
 
+/// A drawing as a file of its own, which no page gives colours: light, and dark where the reader asks for it.
+pub(crate) fn alone(svg: &str) -> String {
+    const COLOURS: &str = "<style>svg{--muted:#57606a;--axis:#8c959f;--grid:#d8dee4;--ink:#1f2328;--paper:#fff;\
+        --arm-0:#4b5563;--arm-1:#0969da;--arm-2:#bc4c00;--arm-3:#1a7f37;--arm-4:#8250df;--arm-5:#bf3989;--arm-6:#9a6700}\
+        @media(prefers-color-scheme:dark){svg{--muted:#9198a1;--axis:#6e7781;--grid:#30363d;--ink:#e6edf3;--paper:#0d1117;\
+        --arm-0:#afb8c1;--arm-1:#58a6ff;--arm-2:#f0883e;--arm-3:#3fb950;--arm-4:#bc8cff;--arm-5:#f778ba;--arm-6:#d29922}}\
+        </style>";
+    svg.find('>').and_then(|end| svg.split_at_checked(end + 1)).map_or_else(String::new, |(opening, rest)| {
+        format!("{}{COLOURS}{rest}", opening.replace(" aria-hidden=\"true\" focusable=\"false\"", ""))
+    })
+}
+
 /// The legend's form of an arm's mark.
-pub(super) fn mark(arm: usize) -> &'static str {
+pub(crate) fn mark(arm: usize) -> &'static str {
     MARKS.iter().cycle().nth(arm % MARKS.len()).copied().unwrap_or("●")
 }
 
