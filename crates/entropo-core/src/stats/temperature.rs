@@ -94,6 +94,7 @@ impl From<Temperature> for f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::logit;
 
     #[test]
     fn three_of_four_right_is_what_the_temperature_makes_of_one_logit() {

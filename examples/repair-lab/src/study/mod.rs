@@ -2,9 +2,8 @@
 //!
 //! The embedded policy makes `rollouts` of each unseen task. Three kinds of score speak about them, none of which sees the
 //! hidden tests: `regression`, the visible tests that passed before; `reproduction`, the issue's own example as a test, all
-//! that one can write from the text; and `verifier`, a [judge](judges) fitted to judged rollouts of other tasks.
-//! From these come best@N of every [selector](selectors), what each stage contributes, and how many rollouts
-//! [early stopping](stopping) saves.
+//! that one can write from the text; and `verifier`, a judge fitted to judged rollouts of other tasks.
+//! From these come best@N of every selector, what each stage contributes, and how many rollouts early stopping saves.
 //!
 //! Tasks that anything is fitted on are of a range of their own ([`JUDGEMENT_TASKS`]), in two parts: from the larger one
 //! judges learn, on the rest temperatures and the learned combination are fitted and the judge is chosen. Long steps are on

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value, json};
 
+use super::listed::ListedToken;
 use super::llama_cpp;
 use super::wire::{CallPiece, Content, Function, Logprob, Piece, Words};
 use crate::model::draft::{CallDraft, Draft, MAX_CALLS};
