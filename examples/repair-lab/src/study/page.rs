@@ -49,7 +49,10 @@ fn judge(verifier: &VerifierResult) -> String {
     let [before, after] = &verifier.calibration_error;
     let [brier_before, brier_after] = verifier.brier;
     let missing: usize = verifier.missing.values().sum();
-    let why: Vec<String> = verifier.missing.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+    let mut why = BTreeMap::<String, usize>::new();
+    for (reason, count) in &verifier.missing {
+        *why.entry(without_numbers(reason)).or_default() += count;
+    }
     let mut rows = vec![
         ("fitted on".to_owned(), verifier.fitted.clone()),
         ("scored, missing".to_owned(), format!("{}, {missing}", verifier.scored)),
@@ -63,7 +66,7 @@ fn judge(verifier: &VerifierResult) -> String {
         ("Brier score before, after".to_owned(), format!("{brier_before:.3}, {brier_after:.3}")),
     ];
     rows.extend(verifier.without_temperature.iter().map(|why| ("no temperature".to_owned(), why.clone())));
-    rows.extend(why.into_iter().map(|why| ("missing".to_owned(), why)));
+    rows.extend(why.into_iter().map(|(why, count)| ("missing".to_owned(), format!("{count}: {why}"))));
     let rows: String = rows.into_iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
     format!("\n| judge `{}` | |\n|---|---|\n{rows}", verifier.name)
 }
@@ -112,6 +115,17 @@ fn stopping(stopping: &[StoppingResult]) -> String {
 fn cells(counts: &[usize], by_count: &BTreeMap<usize, Interval>, write: impl Fn(&Interval) -> String) -> String {
     let cell = |count: &usize| by_count.get(count).map_or_else(|| " |".to_owned(), |one| format!(" {} |", write(one)));
     counts.iter().map(cell).collect()
+}
+
+/// Reasons that differ in their numbers only are one.
+fn without_numbers(reason: &str) -> String {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    reason
+        .split_inclusive(|letter| !is_digit(letter))
+        .map(|part| {
+            if part.starts_with(is_digit) { format!("n{}", part.trim_start_matches(is_digit)) } else { part.to_owned() }
+        })
+        .collect()
 }
 
 fn plain(interval: &Interval) -> String {
