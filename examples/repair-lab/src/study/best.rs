@@ -18,11 +18,13 @@ use super::results::{Contribution, SelectorResult};
 use super::selectors::{CUMULATIVE, Named, RANDOM, REFERENCE};
 use super::{Settings, StudyError};
 
+/// One value for each task, by N.
+type ByCount = BTreeMap<usize, Vec<f64>>;
+
 /// A selector's figures, and what they are made of.
 pub(super) struct Selected {
     pub(super) result: SelectorResult,
-    /// One value for each task, by N.
-    per_task: BTreeMap<usize, Vec<f64>>,
+    per_task: ByCount,
 }
 
 /// All selectors on all tasks, and the oracle.
@@ -53,7 +55,7 @@ pub(super) fn of_all(
 
 fn selected(
     [group, name]: [&str; 2],
-    per_task: BTreeMap<usize, Vec<f64>>,
+    per_task: ByCount,
     regret: &[f64],
     last: &[f64],
     random: &[f64],
@@ -87,7 +89,7 @@ pub(super) fn contributions(all: &[Selected], counts: &[usize]) -> Result<Vec<Co
 }
 
 /// pass@N, by N and task.
-fn oracle(tasks: &[Vec<Trajectory>], settings: &Settings) -> Result<BTreeMap<usize, Vec<f64>>, StudyError> {
+fn oracle(tasks: &[Vec<Trajectory>], settings: &Settings) -> Result<ByCount, StudyError> {
     let samples: Vec<Samples> = tasks
         .iter()
         .map(|task| Samples { drawn: task.len(), solved: task.iter().filter(|one| one.is_solved()).count() })
@@ -104,8 +106,8 @@ fn per_task(
     selector: &Selector,
     tasks: &[Vec<Trajectory>],
     settings: &Settings,
-) -> Result<(BTreeMap<usize, Vec<f64>>, Vec<f64>), StudyError> {
-    let (mut by_count, mut regrets) = (BTreeMap::<usize, Vec<f64>>::new(), Vec::new());
+) -> Result<(ByCount, Vec<f64>), StudyError> {
+    let (mut by_count, mut regrets) = (ByCount::new(), Vec::new());
     for task in tasks {
         for count in settings.counts() {
             let found = of_task(selector, task, count, settings)?;
