@@ -9,7 +9,8 @@
 //!
 //! - [`LocalSandbox`] is tidy, quick and no prison; it works everywhere;
 //! - [`LandlockSandbox`] confines without any other program, on Linux 6.2 or newer;
-//! - [`BubblewrapSandbox`] shows commands a file system, a process table and a network of their own, by the program `bwrap`.
+//! - [`BubblewrapSandbox`] shows commands a file system, a process table and a network of their own, by the program `bwrap`;
+//! - `KubernetesSandbox`, with the feature `kubernetes`, runs them in a pod of a cluster.
 //!
 //! None is ever weaker than it says: what cannot be had on a machine is an error when the sandbox is made.
 
@@ -21,6 +22,8 @@ mod error;
 mod exec;
 mod guard;
 mod host;
+#[cfg(feature = "kubernetes-any")]
+pub mod kubernetes;
 #[cfg(target_os = "linux")]
 mod landlock;
 mod limits;
@@ -46,6 +49,8 @@ pub use command::{Command, ExecResult, Program, Status};
 pub use detect::{Detected, SandboxKind, detect, strongest};
 pub use error::SandboxError;
 pub use guard::DiskGuard;
+#[cfg(feature = "kubernetes-any")]
+pub use kubernetes::KubernetesSandbox;
 #[cfg(target_os = "linux")]
 pub use landlock::LandlockSandbox;
 pub use limits::Limits;

@@ -10,6 +10,8 @@
 mod apply_patch;
 mod check;
 mod editor;
+#[cfg(feature = "kubernetes-any")]
+mod kubernetes;
 mod multi_edit;
 mod sandbox;
 mod search;

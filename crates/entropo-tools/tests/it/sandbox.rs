@@ -20,19 +20,19 @@ async fn exec(sandbox: &LocalSandbox, command: Command) -> ExecResult {
 }
 
 /// A number of seconds that no other `sleep` on this machine sleeps, to find it by.
-fn marker() -> String {
+pub(crate) fn marker() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("9{}.{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn runs(marker: &str) -> bool {
+pub(crate) fn runs(marker: &str) -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     processes
         .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
         .any(|line| line.split(|byte| *byte == 0).any(|argument| argument == marker.as_bytes()))
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..1000 {
         if holds() {
             return;
