@@ -160,7 +160,8 @@ async fn exit_codes_signals_directories_and_variables() {
 async fn input_is_passed_on_and_so_is_its_end() {
     let (cluster, places) = (Cluster::new(Fate::Runs), Places::new());
     let sandbox = places.start(&cluster).await;
-    let mut process = sandbox.spawn(&Command::script("read line; echo got $line; cat; exit 4"), Input::Piped).await.unwrap();
+    let mut process =
+        sandbox.spawn(&Command::script("read line; echo got $line; cat; exit 4"), Input::Piped).await.unwrap();
     let mut input = process.input.take().unwrap();
     input.write_all(b"one\n").await.unwrap();
     let mut answer = [0; 8];
@@ -179,7 +180,7 @@ async fn input_is_passed_on_and_so_is_its_end() {
     let mut process = sandbox.spawn(&script, Input::Closed).await.unwrap();
     process.output.read_exact(&mut [0; 6]).await.unwrap();
     process.control.signal(Signal::SIGUSR1).await.unwrap();
-    assert!(matches!(process.control.wait().await.unwrap(), Status::Exited(5) | Status::Signalled(10)));
+    assert_eq!(process.control.wait().await.unwrap(), Status::Exited(5));
 }
 
 #[tokio::test]
@@ -206,7 +207,8 @@ async fn nothing_of_a_command_runs_after_it() {
     assert_eq!(result.unwrap().status, Status::Cancelled);
     assert!(!marks.iter().any(|mark| runs(mark)));
 
-    let (command, never) = (sandbox.exec(Command::script(&family), &CancellationToken::new()), CancellationToken::new());
+    let (command, never) =
+        (sandbox.exec(Command::script(&family), &CancellationToken::new()), CancellationToken::new());
     tokio::select! {
         _ = command => panic!("it sleeps"),
         () = until("it runs", || marks.iter().all(|mark| runs(mark))) => {}
@@ -234,7 +236,8 @@ async fn files_are_the_same_before_and_after_each_command() {
 
     let script = "echo new >sub/new; rm -r link; ln -s sub/new greeting2; mv greeting moved; mkdir empty";
     prints(&sandbox, script).await;
-    let mut names: Vec<_> = fs::read_dir(places.local.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(places.local.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["empty", "greeting2", "moved", "sub"]);
     assert_eq!(fs::read_to_string(places.here("greeting2")).unwrap(), "new\n");
@@ -246,7 +249,8 @@ async fn files_are_the_same_before_and_after_each_command() {
     assert_eq!(cluster.requests("exec") - before, 2, "the command, and the archive");
 
     // What is changed here while a command runs is not lost.
-    let running = sandbox.exec(Command::script("while ! [ -e go ]; do sleep 0.02; done; echo 1 >from-pod"), &CancellationToken::new());
+    let running = sandbox
+        .exec(Command::script("while ! [ -e go ]; do sleep 0.02; done; echo 1 >from-pod"), &CancellationToken::new());
     let edit = async {
         fs::write(places.here("sub/new"), "edited\n").unwrap();
         fs::write(places.pod_root().join("go"), "").unwrap();

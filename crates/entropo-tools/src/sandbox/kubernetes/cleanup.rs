@@ -38,7 +38,8 @@ pub async fn remove_left_overs(
     dead_owner: Option<&str>,
 ) -> Result<usize, SandboxError> {
     let pods = namespaced(client, namespace);
-    let left_over = |pod: &Pod| ended(pod) || past_deadline(pod) || dead_owner.is_some_and(|dead| owner(pod) == Some(dead));
+    let left_over =
+        |pod: &Pod| ended(pod) || past_deadline(pod) || dead_owner.is_some_and(|dead| owner(pod) == Some(dead));
     let remove = async {
         let list = ListParams::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
         let mut removed = 0;

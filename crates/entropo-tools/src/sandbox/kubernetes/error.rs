@@ -25,6 +25,14 @@ pub enum PodError {
         /// What its status said last.
         state: String,
     },
+    /// A helper of the sandbox took too long.
+    #[error("`{program}` in the pod took longer than {seconds} s; see `PodOptions::transfer_timeout`")]
+    Slow {
+        /// What was run.
+        program: &'static str,
+        /// How long was waited.
+        seconds: f64,
+    },
     /// A helper of the sandbox failed in the pod.
     #[error("`{program}` failed in the pod ({status}): {message}")]
     Helper {

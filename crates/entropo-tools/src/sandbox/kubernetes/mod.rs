@@ -94,8 +94,9 @@ impl KubernetesSandbox {
         let local = host::canonical_directory(root.as_ref())?;
         let name = format!("entropo-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
         let pods = cleanup::namespaced(client, options.namespace.as_deref());
-        let request_timeout = options.request_timeout;
-        let remote = Arc::new(Remote { pods, name, request_timeout, closed: AtomicBool::new(false) });
+        let (request_timeout, transfer_timeout) = (options.request_timeout, options.transfer_timeout);
+        let closed = AtomicBool::new(false);
+        let remote = Arc::new(Remote { pods, name, request_timeout, transfer_timeout, closed });
         let sandbox = Self {
             remote: Arc::clone(&remote),
             files: Mirrored::new(local, &options.root, options.archive_limit),
@@ -167,8 +168,7 @@ impl Sandbox for KubernetesSandbox {
     }
 
     fn promises(&self) -> Promises {
-        let mut promises =
-            Promises::from([Promise::Environment, Promise::Files, Promise::Secrets, Promise::Signals]);
+        let mut promises = Promises::from([Promise::Environment, Promise::Files, Promise::Secrets, Promise::Signals]);
         promises.extend(self.limits_memory.then_some(Promise::Memory));
         promises
     }
@@ -200,7 +200,10 @@ impl Sandbox for KubernetesSandbox {
 fn for_env(command: &Command) -> Result<Vec<OsString>, SandboxError> {
     let mut all = Vec::new();
     for (key, value) in &command.environment {
-        if key.is_empty() || key.as_encoded_bytes().starts_with(b"-") || key.as_encoded_bytes().iter().any(|byte| matches!(byte, b'=' | b'\0')) {
+        if key.is_empty()
+            || key.as_encoded_bytes().starts_with(b"-")
+            || key.as_encoded_bytes().iter().any(|byte| matches!(byte, b'=' | b'\0'))
+        {
             return Err(unusable(key, "is no name of a variable"));
         }
         all.push([key.as_os_str(), OsStr::new("="), value].into_iter().collect());

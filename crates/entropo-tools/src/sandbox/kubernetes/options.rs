@@ -24,6 +24,8 @@ pub struct PodOptions {
     pub start_timeout: Duration,
     /// How long is waited for the answer to one request.
     pub request_timeout: Duration,
+    /// How long one copy of files into or out of the pod may take.
+    pub transfer_timeout: Duration,
     /// Where in the pod the workspace lies.
     pub root: PathBuf,
     /// The most bytes of the workspace that are taken out of the pod at once, as an archive.
@@ -65,6 +67,7 @@ impl PodOptions {
             lifetime: Duration::from_secs(3600),
             start_timeout: Duration::from_secs(300),
             request_timeout: Duration::from_secs(30),
+            transfer_timeout: Duration::from_secs(600),
             root: PathBuf::from("/workspace"),
             archive_limit: 2 << 30,
             user: None,
@@ -110,6 +113,12 @@ impl PodOptions {
     #[must_use]
     pub fn request_timeout(self, request_timeout: Duration) -> Self {
         Self { request_timeout, ..self }
+    }
+
+    /// Sets how long one copy of files may take.
+    #[must_use]
+    pub fn transfer_timeout(self, transfer_timeout: Duration) -> Self {
+        Self { transfer_timeout, ..self }
     }
 
     /// Sets where in the pod the workspace lies: an absolute path at which the image has nothing.

@@ -97,11 +97,8 @@ fn environment(options: &PodOptions) -> Vec<EnvVar> {
     let fixed = fixed.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let all: BTreeMap<_, _> = fixed.into_iter().chain(options.environment.iter().cloned()).collect();
     // Kubernetes would put other variables' values in place of `$(NAME)`.
-    let variable = |(name, value): (String, String)| EnvVar {
-        name,
-        value: Some(value.replace('$', "$$")),
-        ..EnvVar::default()
-    };
+    let variable =
+        |(name, value): (String, String)| EnvVar { name, value: Some(value.replace('$', "$$")), ..EnvVar::default() };
     all.into_iter().map(variable).collect()
 }
 

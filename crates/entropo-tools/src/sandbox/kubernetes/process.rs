@@ -49,7 +49,11 @@ impl PodControl {
         };
         let end = connection.take_status().map_or_else(|| std::future::ready(None).boxed(), FutureExt::boxed);
         let end = Mutex::new(End::Awaited(end));
-        Process { input, output, control: Box::new(Self { remote, mark, connection: Some(connection), end, killed: false }) }
+        Process {
+            input,
+            output,
+            control: Box::new(Self { remote, mark, connection: Some(connection), end, killed: false }),
+        }
     }
 
     /// Whether nobody is left: the script that started the command kills them before it exits, unless it was killed too.

@@ -26,6 +26,7 @@ pub(super) struct Remote {
     pub(super) pods: Api<Pod>,
     pub(super) name: String,
     pub(super) request_timeout: Duration,
+    pub(super) transfer_timeout: Duration,
     pub(super) closed: AtomicBool,
 }
 
@@ -62,61 +63,59 @@ impl Remote {
         output: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<(), PodError> {
         let program = ["sh", "-c", script, "sh"].map(str::to_owned).into_iter().chain(arguments).collect();
+        let helped = time::timeout(self.transfer_timeout, self.talk(what, program, input, output)).await;
+        helped.unwrap_or_else(|_| Err(PodError::Slow { program: what, seconds: self.transfer_timeout.as_secs_f64() }))
+    }
+
+    async fn talk(
+        &self,
+        what: &'static str,
+        program: Vec<String>,
+        input: Option<&mut (dyn AsyncRead + Send + Unpin)>,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<(), PodError> {
         let mut process = self.start(program, Streams { input: input.is_some(), errors: true }).await?;
         let (stdin, stdout, stderr) = (process.stdin(), process.stdout(), process.stderr());
         let status = process.take_status();
         let feed = async {
             if let (Some(input), Some(mut stdin)) = (input, stdin) {
+                copy(input, &mut stdin).await?;
                 // It is not closed: that would end the connection to a server of Kubernetes before 1.30. The script knows
                 // how much it is to read.
-                tokio::io::copy(input, &mut stdin).await?;
-                stdin.flush().await?;
-                return Ok(Some(stdin));
+                std::future::pending().await
             }
-            Ok::<_, io::Error>(None)
+            Ok::<(), PodError>(())
         };
         let take = async {
             match stdout {
-                Some(mut stdout) => tokio::io::copy(&mut stdout, output).await.map(drop),
+                Some(mut stdout) => copy(&mut stdout, output).await,
                 None => Ok(()),
             }
         };
         let complaint = async {
             let mut kept = Vec::new();
             if let Some(mut stderr) = stderr {
-                let _ = (&mut stderr).take(COMPLAINT).read_to_end(&mut kept).await;
-                let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+                (&mut stderr).take(COMPLAINT).read_to_end(&mut kept).await?;
+                copy(&mut stderr, &mut tokio::io::sink()).await?;
             }
-            kept
+            Ok(kept)
         };
         let end = async {
             match status {
-                Some(status) => ended(status.await),
-                None => Err(lost()),
+                Some(status) => Ok(ended(status.await)?),
+                None => Err(PodError::Io(lost())),
             }
         };
-        // The end decides: what is fed to a program that ended, or read of a connection that broke, may never be done.
-        let (status, message) = {
-            let streams = async { tokio::join!(take, complaint) };
-            tokio::pin!(streams, feed, end);
-            let (mut fed, mut taken) = (None, None);
-            let status = loop {
-                tokio::select! {
-                    biased;
-                    done = &mut streams, if taken.is_none() => taken = Some(done),
-                    status = &mut end => break status?,
-                    done = &mut feed, if fed.is_none() => fed = Some(done),
-                }
-                if matches!(taken, Some((Err(_), _))) {
-                    break Status::Exited(0);
-                }
-            };
-            let taken = match taken {
-                Some(done) => done,
-                None => streams.await,
-            };
-            taken.0?;
-            (status, taken.1)
+        let read = async { tokio::try_join!(end, take, complaint) };
+        tokio::pin!(feed, read);
+        // A program may end without having read all.
+        let (status, (), message) = tokio::select! {
+            biased;
+            read = &mut read => read?,
+            fed = &mut feed => {
+                fed?;
+                read.await?
+            }
         };
         if status.is_success() {
             return Ok(());
@@ -164,6 +163,17 @@ pub(super) fn ended(status: Option<RemoteStatus>) -> io::Result<Status> {
             Ok(Status::Exited(code).seen_through_monitor())
         }
         _ => Err(io::Error::other(status.message.unwrap_or_else(|| "the cluster did not say why".to_owned()))),
+    }
+}
+
+/// Copies all; that nobody reads it any more shows elsewhere.
+async fn copy(
+    from: &mut (dyn AsyncRead + Send + Unpin),
+    to: &mut (dyn AsyncWrite + Send + Unpin),
+) -> Result<(), PodError> {
+    match tokio::io::copy(from, to).await {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(to.flush().await?),
     }
 }
 

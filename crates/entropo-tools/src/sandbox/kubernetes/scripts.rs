@@ -13,6 +13,7 @@ signal_all() {
     for limits in /proc/[0-9]*/limits; do
         pid=${limits#/proc/}
         pid=${pid%/limits}
+        hard=
         while read -r one two three soft hard rest; do
             case "$one $two $three" in "Max resident set") break ;; esac
             hard=

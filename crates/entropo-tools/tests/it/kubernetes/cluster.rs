@@ -221,18 +221,20 @@ fn follow(shared: Arc<Shared>, query: &BTreeMap<String, String>) -> Response {
     let name = query["fieldSelector"].strip_prefix("metadata.name=").unwrap().to_owned();
     let seen: u64 = query["resourceVersion"].parse().unwrap();
     let versions = shared.version.subscribe();
-    let lines = futures::stream::unfold((shared, name, seen, versions), |(shared, name, seen, mut versions)| async move {
-        loop {
-            versions.borrow_and_update();
-            let pod = shared.pods.lock().unwrap().get(&name).cloned();
-            let version = pod.as_ref().map(|pod| pod["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap());
-            if let (Some(pod), Some(version)) = (pod, version.filter(|version| *version > seen)) {
-                let line = json!({"type": "MODIFIED", "object": pod}).to_string() + "\n";
-                return Some((Ok::<_, Infallible>(Bytes::from(line)), (shared, name, version, versions)));
+    let lines =
+        futures::stream::unfold((shared, name, seen, versions), |(shared, name, seen, mut versions)| async move {
+            loop {
+                versions.borrow_and_update();
+                let pod = shared.pods.lock().unwrap().get(&name).cloned();
+                let version =
+                    pod.as_ref().map(|pod| pod["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap());
+                if let (Some(pod), Some(version)) = (pod, version.filter(|version| *version > seen)) {
+                    let line = json!({"type": "MODIFIED", "object": pod}).to_string() + "\n";
+                    return Some((Ok::<_, Infallible>(Bytes::from(line)), (shared, name, version, versions)));
+                }
+                versions.changed().await.ok()?;
             }
-            versions.changed().await.ok()?;
-        }
-    });
+        });
     Body::from_stream(lines).into_response()
 }
 
@@ -295,7 +297,8 @@ async fn run(shared: Arc<Shared>, name: String, pod: Value, query: Vec<(String, 
             }
         }
         let ended = child.wait().await.unwrap();
-        let code = std::os::unix::process::ExitStatusExt::signal(&ended).map_or(ended.code(), |signal| Some(128 + signal));
+        let code =
+            std::os::unix::process::ExitStatusExt::signal(&ended).map_or(ended.code(), |signal| Some(128 + signal));
         let status = match code.unwrap() {
             0 => json!({"metadata": {}, "status": "Success"}),
             code => json!({"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",

@@ -51,11 +51,15 @@ impl Manifest {
     /// What changed since another was made.
     pub(super) fn since(&self, before: &Self) -> Changes {
         let gone = |(path, stamp): (&PathBuf, &Stamp)| {
-            let same_kind = self.0.get(path).is_some_and(|new| std::mem::discriminant(new) == std::mem::discriminant(stamp));
+            let same_kind =
+                self.0.get(path).is_some_and(|new| std::mem::discriminant(new) == std::mem::discriminant(stamp));
             (!same_kind).then(|| path.clone())
         };
         let new = |(path, stamp): (&PathBuf, &Stamp)| (before.0.get(path) != Some(stamp)).then(|| path.clone());
-        Changes { removed: before.0.iter().filter_map(gone).collect(), written: self.0.iter().filter_map(new).collect() }
+        Changes {
+            removed: before.0.iter().filter_map(gone).collect(),
+            written: self.0.iter().filter_map(new).collect(),
+        }
     }
 }
 

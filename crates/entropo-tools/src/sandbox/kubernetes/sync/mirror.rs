@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn the_copy_becomes_the_same_and_links_are_not_followed() {
-        let (from, to, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (from, to, outside) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (from, to) = (from.path(), to.path());
         fs::write(outside.path().join("kept"), "kept").unwrap();
         fs::create_dir_all(from.join("d/deep")).unwrap();

@@ -60,7 +60,9 @@ impl Mirrored {
         let arguments = [self.remote.clone()];
         let packed = pod.help("tar", PACK, arguments, None, &mut writer).await;
         packed.map_err(|error| match error {
-            PodError::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => PodError::TooLarge(self.archive_limit),
+            PodError::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                PodError::TooLarge(self.archive_limit)
+            }
             other => other,
         })?;
         tokio::io::AsyncWriteExt::flush(&mut writer.file).await?;
