@@ -47,9 +47,9 @@ pub async fn remove_left_overs(
             delete(&pods, pod.metadata.name.as_deref().unwrap_or_default(), TIMEOUT).await?;
             removed += 1;
         }
-        Ok(removed)
+        Ok::<_, PodError>(removed)
     };
-    remove.await.map_err(|error: PodError| error.when("remove left-over pods"))
+    remove.await.map_err(|error| error.when("remove left-over pods"))
 }
 
 /// The pods of a namespace, else of the client's.

@@ -206,7 +206,7 @@ fn for_env(command: &Command) -> Result<Vec<OsString>, SandboxError> {
         {
             return Err(unusable(key, "is no name of a variable"));
         }
-        all.push([key.as_os_str(), OsStr::new("="), value].into_iter().collect());
+        all.push([key.as_os_str(), OsStr::new("="), value.as_os_str()].into_iter().collect());
     }
     match &command.program {
         Program::Script(script) => all.extend(["sh", "-c", script].map(OsString::from)),

@@ -98,7 +98,7 @@ impl Remote {
                 (&mut stderr).take(COMPLAINT).read_to_end(&mut kept).await?;
                 copy(&mut stderr, &mut tokio::io::sink()).await?;
             }
-            Ok(kept)
+            Ok::<_, PodError>(kept)
         };
         let end = async {
             match status {

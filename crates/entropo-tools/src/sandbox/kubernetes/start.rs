@@ -57,7 +57,7 @@ pub(super) async fn create(pods: &Api<Pod>, pod: &Pod, request_timeout: Duration
 
 fn refusal(error: &PodError) -> Option<&Status> {
     match error {
-        PodError::Cluster(kube::Error::Api(status)) => Some(status),
+        PodError::Cluster(kube::Error::Api(status)) => Some(&**status),
         _ => None,
     }
 }

@@ -39,8 +39,10 @@ impl Manifest {
         for entry in WalkBuilder::new(root).standard_filters(false).follow_links(false).build() {
             let entry = entry.map_err(io::Error::other)?;
             let Ok(path) = entry.path().strip_prefix(root) else { continue };
+            // What vanished meanwhile is not there.
             if !path.as_os_str().is_empty()
-                && let Some(stamp) = Stamp::of(&entry.path().symlink_metadata()?)
+                && let Ok(metadata) = entry.path().symlink_metadata()
+                && let Some(stamp) = Stamp::of(&metadata)
             {
                 all.insert(path.to_path_buf(), stamp);
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
@@ -64,14 +64,19 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
-    let (one, other) = (BufReader::new(File::open(one)?), BufReader::new(File::open(other)?));
-    let mut other = other.bytes();
-    for byte in one.bytes() {
-        if other.next().transpose()? != Some(byte?) {
+    let (mut one, mut other) = (BufReader::new(File::open(one)?), BufReader::new(File::open(other)?));
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let both = left.len().min(right.len());
+        if both == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        if left.get(..both) != right.get(..both) {
             return Ok(false);
         }
+        one.consume(both);
+        other.consume(both);
     }
-    Ok(other.next().is_none())
 }
 
 #[cfg(test)]
