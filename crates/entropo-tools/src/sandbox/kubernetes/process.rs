@@ -68,7 +68,8 @@ impl PodControl {
 
 async fn send(remote: &Remote, mark: u64, signal: &str) -> io::Result<()> {
     let arguments = [mark.to_string(), signal.to_owned()];
-    let sent = remote.help("kill", &scripts::signal(), arguments, None, &mut tokio::io::sink());
+    let (script, mut nowhere) = (scripts::signal(), tokio::io::sink());
+    let sent = remote.help("kill", &script, arguments, None, &mut nowhere);
     match time::timeout(KILL_TIME, sent).await {
         Ok(sent) => sent.map_err(io::Error::other),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the pod did not signal the command within 10 s")),
