@@ -32,8 +32,8 @@
 //! address of a request: keep it under some 100 KiB. The end of a command's input is told only by Kubernetes 1.30 or newer;
 //! older ones take it for the end of the connection.
 //!
-//! All this is tested against an API server written for the tests, which runs commands on the same machine. It was never
-//! tried with a real cluster.
+//! It was never tried with a real cluster. Its tests talk to an API server of their own, which runs commands on the same
+//! machine.
 //!
 //! The features `kubernetes` and `kubernetes-any` differ in who chooses the version of [`k8s_openapi`].
 //!
