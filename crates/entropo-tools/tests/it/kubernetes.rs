@@ -207,13 +207,12 @@ async fn nothing_of_a_command_runs_after_it() {
     assert_eq!(result.unwrap().status, Status::Cancelled);
     assert!(!marks.iter().any(|mark| runs(mark)));
 
-    let (command, never) =
-        (sandbox.exec(Command::script(&family), &CancellationToken::new()), CancellationToken::new());
+    let never = CancellationToken::new();
+    let command = sandbox.exec(Command::script(&family), &never);
     tokio::select! {
         _ = command => panic!("it sleeps"),
         () = until("it runs", || marks.iter().all(|mark| runs(mark))) => {}
     }
-    drop(never);
     until("a dropped command is killed", || !marks.iter().any(|mark| runs(mark))).await;
 }
 
@@ -249,8 +248,8 @@ async fn files_are_the_same_before_and_after_each_command() {
     assert_eq!(cluster.requests("exec") - before, 2, "the command, and the archive");
 
     // What is changed here while a command runs is not lost.
-    let running = sandbox
-        .exec(Command::script("while ! [ -e go ]; do sleep 0.02; done; echo 1 >from-pod"), &CancellationToken::new());
+    let never = CancellationToken::new();
+    let running = sandbox.exec(Command::script("while ! [ -e go ]; do sleep 0.02; done; echo 1 >from-pod"), &never);
     let edit = async {
         fs::write(places.here("sub/new"), "edited\n").unwrap();
         fs::write(places.pod_root().join("go"), "").unwrap();
