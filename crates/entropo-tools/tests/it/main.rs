@@ -10,9 +10,8 @@
 mod apply_patch;
 mod check;
 mod editor;
-#[cfg(feature = "kubernetes-any")]
-mod kubernetes;
 mod multi_edit;
+mod processes;
 mod sandbox;
 mod search;
 mod shell;

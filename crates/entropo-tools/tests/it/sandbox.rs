@@ -1,13 +1,14 @@
 //! Processes: what they see, what is kept of what they print, and that none is left.
 
 use std::fs;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use entropo_tools::sandbox::{OutputLimit, Status};
 use entropo_tools::{Command, ExecResult, LocalSandbox, PathError, Sandbox, SandboxError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+use crate::processes::{marker, runs, until};
 
 fn sandbox() -> (TempDir, LocalSandbox) {
     let root = tempfile::tempdir().unwrap();
@@ -17,29 +18,6 @@ fn sandbox() -> (TempDir, LocalSandbox) {
 
 async fn exec(sandbox: &LocalSandbox, command: Command) -> ExecResult {
     sandbox.exec(command, &CancellationToken::new()).await.unwrap()
-}
-
-/// A number of seconds that no other `sleep` on this machine sleeps, to find it by.
-pub(crate) fn marker() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("9{}.{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-pub(crate) fn runs(marker: &str) -> bool {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    processes
-        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
-        .any(|line| line.split(|byte| *byte == 0).any(|argument| argument == marker.as_bytes()))
-}
-
-pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("waited in vain until {what}");
 }
 
 #[tokio::test]

@@ -1,6 +1,17 @@
 //! Pods, by an API server of our own that runs them as processes of this machine.
+//!
+//! A binary of their own, since it needs the feature `kubernetes`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests too; clippy.toml exempts only the test functions themselves"
+)]
 
 mod cluster;
+#[path = "../it/processes.rs"]
+mod processes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use self::cluster::{Cluster, Fate};
-use crate::sandbox::{marker, runs, until};
+use self::processes::{marker, runs, until};
 
 /// A workspace here, and a place for the pod's.
 struct Places {
