@@ -1,6 +1,6 @@
 """Our grading against SWE-bench's own, on the same logs.
 
-  pip install swebench==5.0.2 pytest
+  pip install swebench==5.0.2 pytest          # and for --django asgiref sqlparse, for --sympy mpmath
   cargo build --release -p evaluate
   python scripts/check_grading.py [--evaluate target/release/evaluate] [--django VERSION] [--sympy VERSION] [--keep DIRECTORY]
 
@@ -277,10 +277,10 @@ def real_pytest(directory):
 
 def download(what, version, directory):
     """An sdist's files."""
-    subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", f"{what}=={version}", "-d", directory],
-                   check=True)
-    subprocess.run(["tar", "xf", *directory.glob(f"{what}-*.tar.gz"), "-C", directory], check=True)
-    return next(path for path in directory.glob(f"{what}-*") if path.is_dir())
+    subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", what, f"{what}=={version}", "-d", directory], check=True)
+    named = [path for path in directory.iterdir() if path.name.lower().startswith(f"{what}-")]
+    subprocess.run(["tar", "xf", *named, "-C", directory], check=True)
+    return next(path for path in directory.iterdir() if path.is_dir() and path.name.lower().startswith(f"{what}-"))
 
 
 def of_runner(repo, log, code):

@@ -2,8 +2,19 @@
 //! running tests, `evaluate summary` tells what it took and how good it was. `docs/evaluation.md` has the whole of it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod dataset;
+mod environment;
 mod failure;
+mod grade;
 mod grade_log;
+mod ground;
+mod judge;
+mod live;
+mod model;
+mod report;
+mod run;
+mod submit;
+mod summary;
 
 use std::process::ExitCode;
 
@@ -21,7 +32,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Box<run::Arguments>),
+    Grade(Box<grade::Arguments>),
     GradeLog(grade_log::Arguments),
+    Summary(summary::Arguments),
 }
 
 #[tokio::main]
@@ -38,6 +52,9 @@ async fn main() -> ExitCode {
 
 async fn go(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Run(arguments) => run::run(&arguments).await,
+        Command::Grade(arguments) => grade::run(&arguments).await,
         Command::GradeLog(arguments) => grade_log::run(&arguments),
+        Command::Summary(arguments) => summary::run(&arguments),
     }
 }
