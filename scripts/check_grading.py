@@ -309,8 +309,9 @@ def real_sympy(version, directory):
     place = download("sympy", version, directory)
     broken = place / "sympy/core/tests/test_numbers.py"
     broken.write_text(broken.read_text() + "\ndef test_made_to_fail():\n    assert 1 == 2\n\ndef test_made_to_break():\n    raise KeyError('so')\n")
-    run = subprocess.run([sys.executable, "bin/test", "-C", "--verbose", "sympy/core/tests/test_numbers.py", "sympy/core/tests/test_basic.py"],
-                         cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    files = ["sympy/core/tests/test_numbers.py", "sympy/core/tests/test_basic.py"]
+    program = f"import sympy, sys; sys.exit(not sympy.test(*{files}, verbose=True, colors=False))"
+    run = subprocess.run([sys.executable, "-c", program], cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     yield from of_runner("sympy/sympy", run.stdout, run.returncode)
 
 

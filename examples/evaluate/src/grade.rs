@@ -113,7 +113,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let name = job.rollout.as_ref().map_or_else(|| job.instance.id().to_owned(), ToString::to_string);
         match result {
             Ok(Found { report: Some(report), .. }) => {
-                bar.println(format!("{name}: {}", in_words(&report)));
+                live::say(&bar, &format!("{name}: {}", in_words(&report)));
                 if let (Some(grades), Some(id)) = (&mut grades, &job.rollout) {
                     grades.append(&Grade { id: id.clone(), resolved: report.resolved })?;
                 }
@@ -122,11 +122,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             }
             Ok(Found { notes: why, directory, .. }) => {
                 let first = why.lines().next().unwrap_or_default();
-                bar.println(format!("{name}: not judged, {first} ({})", directory.display()));
+                live::say(&bar, &format!("{name}: not judged, {first} ({})", directory.display()));
                 verdicts.insert(name, Verdict::Error);
             }
             Err(error) => {
-                bar.println(format!("{name}: not judged, {error}"));
+                live::say(&bar, &format!("{name}: not judged, {error}"));
                 verdicts.insert(name, Verdict::Error);
             }
         }

@@ -17,6 +17,11 @@ pub(crate) fn bar(whole: u64, what: &'static str) -> ProgressBar {
     }
 }
 
+/// Prints a line above a bar, or without one.
+pub(crate) fn say(bar: &ProgressBar, line: &str) {
+    bar.suspend(|| println!("{line}"));
+}
+
 /// Is set at Ctrl-C; a second one ends the process at once.
 pub(crate) fn cancelled_by_ctrl_c() -> CancellationToken {
     let cancel = CancellationToken::new();

@@ -132,12 +132,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let made = rollouts
         .run(jobs, &cancel, |done| {
             bar.inc(1);
-            if done.exit == ExitReason::EnvironmentError || done.exit == ExitReason::ModelError {
+            // Nobody acted, or nobody knows what came of it: the next command makes it again.
+            if matches!(done.exit, ExitReason::EnvironmentError | ExitReason::ModelError) {
                 let error = done.error.as_deref().unwrap_or_default();
-                let _ = lines.println(format!("{}: {:?}, {error}", done.id, done.exit)); // nobody may be looking
-            }
-            // What nobody could open is made again by the next command.
-            if done.exit == ExitReason::EnvironmentError && done.messages.is_empty() {
+                live::say(&bar, &format!("{}: {:?}, {error}", done.id, done.exit));
                 return;
             }
             let time = Time { id: done.id.clone(), seconds: live.took(&done.id) };
@@ -158,6 +156,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let count = predictions(output, &instances, &store)?;
     let missing = made.iter().filter(|one| !store.contains(&one.id)).count();
     println!("{} of {whole} rollouts are made: {}", whole - missing, files::trajectories(output).display());
+    if missing > 0 {
+        println!("{missing} could not be made; the same command tries them again");
+    }
     println!("{count} predictions: {}", files::predictions(output).display());
     if cancel.is_cancelled() {
         println!("interrupted; the same command goes on from there");

@@ -25,7 +25,7 @@ const SCRIPT: &str = "eval.sh";
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trial {
-    /// The patch to be judged.
+    /// The patch to be judged. None is applied if it is empty, as where the harness tries instances without one.
     pub patch: String,
     /// The row's `eval_script`.
     pub script: String,
@@ -97,8 +97,11 @@ impl Trial {
         }
         let patch = quoted(&sandbox.root().join(PATCH));
         let mut words = String::new();
-        let mut applied = false;
+        let mut applied = self.patch.is_empty();
         for (number, way) in APPLY.into_iter().enumerate() {
+            if applied {
+                break;
+            }
             if number > 0 {
                 // What a way leaves half done would make all that follow fail.
                 self.git(sandbox, "git checkout -- . ; git clean -fd", cancel).await?;
@@ -109,9 +112,6 @@ impl Trial {
             }
             applied = result.status.is_success();
             words = printed(result);
-            if applied {
-                break;
-            }
         }
         // All ways can fail and the patch still be there.
         if !applied {
