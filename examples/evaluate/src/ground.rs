@@ -29,9 +29,10 @@ pub(crate) struct Confinement {
     /// Lets commands read and run what is below this path, such as a virtual environment; may be given several times.
     #[arg(long, value_name = "PATH")]
     readable: Vec<PathBuf>,
-    /// Lets commands use the network.
-    #[arg(long)]
-    network: bool,
+    /// Whether commands may use the network. Default: in the containers in which SWE-bench's rows are judged, as in its
+    /// harness, and nowhere else.
+    #[arg(long, value_enum)]
+    network: Option<Network>,
     /// Seconds that tests may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     test_seconds: u64,
@@ -48,6 +49,12 @@ enum Kind {
     Bubblewrap,
     /// Docker or Podman; the workspace is /workspace.
     Container,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Network {
+    On,
+    Off,
 }
 
 /// Lays files down and opens sandboxes.
@@ -146,11 +153,14 @@ impl Grounds {
         let Confinement { sandbox, image, readable, network, .. } = &self.confinement;
         let mut options = SandboxOptions::new();
         options.readable.clone_from(readable);
-        options.network = *network;
+        options.network = *network == Some(Network::On);
         let kind = match (instance, sandbox) {
             (Instance::Local(row), Kind::Container) => {
                 return match row.image.as_ref().or(image.as_ref()) {
-                    Some(image) => container(image, root, options, None).await,
+                    Some(image) => {
+                        let options = ContainerOptions::new().sandbox(options);
+                        Ok(Box::new(ContainerSandbox::start(image, root, options).await?))
+                    }
                     None => SandboxKind::Container.open(root, options).await,
                 };
             }
@@ -165,9 +175,14 @@ impl Grounds {
         kind.open(root, options).await
     }
 
-    /// A container as SWE-bench's harness starts one: as root, with the network, the image's own files in their place.
+    /// A container as SWE-bench's harness starts one: as root, with the network unless it is off, the image's own files in
+    /// their place.
     pub(crate) async fn harness(&self, instance: &Instance, root: &Path) -> Result<Box<dyn Sandbox>, SandboxError> {
-        container(&dataset::image(instance), root, SandboxOptions::new().network(), None).await
+        let options = match self.confinement.network {
+            Some(Network::Off) => SandboxOptions::new(),
+            Some(Network::On) | None => SandboxOptions::new().network(),
+        };
+        container(&dataset::image(instance), root, options, None).await
     }
 }
 
@@ -179,10 +194,7 @@ async fn container(
     options: SandboxOptions,
     testbed: Option<&str>,
 ) -> Result<Box<dyn Sandbox>, SandboxError> {
-    let mut options = ContainerOptions::new().sandbox(options);
-    if testbed.is_some() {
-        options = options.user("0:0");
-    }
+    let mut options = ContainerOptions::new().sandbox(options).user("0:0");
     for name in ["SETUID", "SETGID", "KILL", "NET_BIND_SERVICE", "FSETID", "SYS_CHROOT"] {
         options = options.capability(name);
     }
