@@ -315,6 +315,36 @@ def real_sympy(version, directory):
     yield from of_runner("sympy/sympy", run.stdout, run.returncode)
 
 
+def final_reports(program, directory):
+    """What `evaluate grade` leaves of a little run, and what the harness's own report of the same files would be."""
+    from swebench.harness.reporting import make_run_report
+    from swebench.harness.utils import get_predictions_from_file
+
+    place = directory / "final"
+    (place / "shop").mkdir(parents=True)
+    (place / "shop/number").write_text("1\n")
+    patch = lambda new, old="1": f"--- a/number\n+++ b/number\n@@ -1 +1 @@\n-{old}\n+{new}\n"
+    patches = {"right": patch(2), "wrong": patch(3), "misfit": patch(2, 7), "none": "", "memory": patch(2)}
+    rows, predictions = [], []
+    for name in [*patches, "left-out"]:
+        test = "[ $(cat number) = 2 ] && echo ok 1 - two || echo not ok 1 - two; echo 1..1"
+        test = "echo Cannot allocate memory; echo 1..1" if name == "memory" else test
+        rows.append({"format": "entropo-task/1", "id": name, "problem": "It should be two.", "repository": "shop", "test": test, "log": "tap", "FAIL_TO_PASS": ["two"]})
+    for name, text in patches.items():
+        predictions.append({"instance_id": name, "model_name_or_path": "org/m", "model_patch": text})
+    (place / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (place / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in predictions))
+    subprocess.run([program, "grade", "--dataset", "tasks.jsonl", "--predictions", "predictions.jsonl", "--run-id", "r"], cwd=place, check=False, stdout=subprocess.DEVNULL)
+    before = os.getcwd()
+    os.chdir(place)
+    try:
+        read = {one["instance_id"]: one for one in get_predictions_from_file("predictions.jsonl", "", "test")}
+        report = make_run_report(read, [{"instance_id": row["id"]} for row in rows], "r", None, "theirs")
+        return json.loads(Path(report).read_text()), json.loads((place / "org__m.r.json").read_text())
+    finally:
+        os.chdir(before)
+
+
 def theirs(row, log, has_patch):
     """The harness's report, or what it raised."""
     prediction = {"instance_id": row["instance_id"], "model_name_or_path": "m", "model_patch": "diff" if has_patch else None}
@@ -373,6 +403,11 @@ def main():
                         keep.mkdir(parents=True, exist_ok=True)
                         (keep / f"{disagreements}.json").write_text(json.dumps(row))
                         (keep / f"{disagreements}.log").write_bytes(log.encode())
+        one, other = final_reports(program, directory)
+        if one != other:
+            disagreements += 1
+            print(f"DISAGREEMENT on the final report\n  theirs: {json.dumps(one)}\n  ours:   {json.dumps(other)}")
+        print(f"final report: {'the same' if one == other else 'another'}, {json.dumps(one['failure_reasons'])}")
     print(f"{sum(counts.values())} cases: {counts['resolved']} resolved, {counts['unresolved']} unresolved, {counts['error']} errors; {disagreements} disagreements")
     sys.exit(1 if disagreements else 0)
 

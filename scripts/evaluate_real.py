@@ -2,7 +2,7 @@
 (CVE-2024-4340), sqlparse 0.5.0 does not.
 
   cargo build --release -p evaluate
-  python scripts/evaluate_real.py [--evaluate target/release/evaluate] [--before 0.4.4] [--after 0.5.0] [--sandbox local]
+  python scripts/evaluate_real.py [--evaluate target/release/evaluate] [--sandbox landlock]
 
 Fetches the sources of both releases with pip, makes a virtual environment with pytest, takes what changed in `tests` as the
 hidden tests and what changed in `sqlparse` as the reference solution, and finds out which tests fail before and pass after.
@@ -60,9 +60,10 @@ def main():
     parser.add_argument("--before", default="0.4.4")
     parser.add_argument("--after", default="0.5.0")
     parser.add_argument("--sandbox", default="local")
+    parser.add_argument("--place", help="where the virtual environment is made; bubblewrap does not see what is below /tmp")
     arguments = parser.parse_args()
     program = Path(arguments.evaluate).resolve()
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=arguments.place) as directory:
         directory = Path(directory).resolve()
         venv.create(directory / "venv", with_pip=True)
         python = directory / "venv/bin/python"

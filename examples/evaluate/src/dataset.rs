@@ -67,6 +67,14 @@ pub(crate) fn gold(instance: &Instance) -> Option<&str> {
     }
 }
 
+/// What breaks the files of an image that are whole: SWE-smith has one image for all faults of a repository.
+pub(crate) fn fault(instance: &Instance) -> Option<&str> {
+    match instance {
+        Instance::SweBench(row) if row.image_name.is_some() => row.patch.as_deref(),
+        _ => None,
+    }
+}
+
 /// The container image in which an instance lives.
 pub(crate) fn image(instance: &Instance) -> String {
     instance.image().map_or_else(|| image_of(instance.id()), str::to_owned)

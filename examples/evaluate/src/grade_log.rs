@@ -61,7 +61,10 @@ fn judge(arguments: &Arguments) -> Result<(String, Result<InstanceReport, Failur
     Ok((instance.instance_id, judged))
 }
 
-/// A report in a line, with every test that did not end as it should.
+/// How many tests are named on the screen.
+const SHOWN: usize = 25;
+
+/// A report in words, with the tests that did not end as they should.
 pub(crate) fn in_words(report: &InstanceReport) -> String {
     if report.resolved {
         return "resolved".to_owned();
@@ -70,5 +73,10 @@ pub(crate) fn in_words(report: &InstanceReport) -> String {
     let still = tests.fail_to_pass.failure.iter().map(|test| format!("still fails: {test}"));
     let broken = tests.pass_to_pass.failure.iter().map(|test| format!("broken: {test}"));
     let all: Vec<String> = still.chain(broken).collect();
-    format!("unresolved\n  {}", all.join("\n  "))
+    let mut words = String::from("unresolved");
+    all.iter().take(SHOWN).for_each(|line| words += &format!("\n  {line}"));
+    if all.len() > SHOWN {
+        words += &format!("\n  and {} more; report.json names all", all.len() - SHOWN);
+    }
+    words
 }

@@ -90,7 +90,13 @@ impl Grounds {
         }
         let template = Arc::new(match instance {
             Instance::Local(row) => self.ready(instance, self.lay_down(row).await?, &row.setup).await?,
-            _ => from_image(&dataset::image(instance)).await?,
+            _ => {
+                let files = from_image(&dataset::image(instance)).await?;
+                match dataset::fault(instance) {
+                    Some(fault) => with_fault(files, fault).await?,
+                    None => files,
+                }
+            }
         });
         *place = Arc::downgrade(&template);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,8 +192,8 @@ impl Grounds {
     }
 }
 
-/// A container as root. What is at `testbed` in the image is moved aside, and the root is put in its place, as projects
-/// are installed in their images from there.
+/// A container as root. What is at `testbed` in the image goes, as its history can tell the solution, and the root is put in
+/// its place, as projects are installed in their images from there. R2E-Gym's hidden tests go, too.
 async fn container(
     image: &str,
     root: &Path,
@@ -200,10 +206,10 @@ async fn container(
     }
     let sandbox = ContainerSandbox::start(image, root, options).await?;
     if let Some(testbed) = testbed {
-        let place = format!("mv {testbed} {testbed}.of-the-image && ln -s /workspace {testbed}");
+        let place = format!("rm -rf {testbed} /r2e_tests /root/r2e_tests && ln -s /workspace {testbed}");
         let moved = sandbox.exec(Command::script(place), &CancellationToken::new()).await?;
         if !moved.status.is_success() {
-            let reason = format!("{testbed} of the image {image} cannot be moved: {}", moved.output.head.trim());
+            let reason = format!("{testbed} of the image {image} cannot be replaced: {}", moved.output.head.trim());
             return Err(SandboxError::Unavailable { kind: SandboxKind::Container, reason });
         }
     }
@@ -221,6 +227,13 @@ async fn from_image(image: &str) -> Result<Template, Failure> {
     };
     copied.await.map_err(Failure::file(archive.path()))?;
     Ok(Template::of(Source::Archive { path: archive.path().to_owned(), strip: 1 }).make().await?)
+}
+
+/// The files after the patch that breaks them.
+async fn with_fault(files: Template, fault: &str) -> Result<Template, Failure> {
+    let workspace = Workspace::of(files).await?;
+    workspace.apply(fault).await?;
+    Ok(Template::of(workspace.root().to_owned()).make().await?)
 }
 
 /// The directory that is all there is, as in the archives of releases.

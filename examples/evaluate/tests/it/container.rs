@@ -76,7 +76,10 @@ fn an_agent_works_where_the_image_has_its_repository() {
     place.rows(&[row]);
     let script = || {
         vec![
-            ("shell", json!({"command": "cd /testbed && sed -i s/helo/hello/ greet.sh && ls -a && sh greet.sh"})),
+            (
+                "shell",
+                json!({"command": "cd /testbed && ls -d /testbed* && sed -i s/helo/hello/ greet.sh && ls -a && sh greet.sh"}),
+            ),
             ("finish", json!({})),
         ]
     };
@@ -84,8 +87,26 @@ fn an_agent_works_where_the_image_has_its_repository() {
     let ran = place.evaluate("run", &["--base-url", &server.url, "--model", "m", "--output", "run"]);
     assert_eq!(ran.status, 0, "{ran:?}");
     let kept = std::fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap();
-    assert!(kept.contains(".\\n..\\nREADME\\ngreet.sh\\nhello\""), "the history is hidden: {kept}");
+    assert!(kept.contains("/testbed\\n.\\n..\\nREADME\\ngreet.sh\\nhello\""), "the history is hidden: {kept}");
     let graded = place.evaluate("grade", &["--run", "run", "--network", "off"]);
     assert!(graded.status == 0 && graded.printed.contains("1 of 1 resolved"), "{graded:?}");
     assert_eq!(json_of(&place.path("run/m.evaluation.json"))["resolved_ids"], json!(["pallets__flask-1"]));
+}
+
+#[test]
+fn a_fault_of_swe_smith_is_put_into_the_files() {
+    let Some(_) = row() else { return };
+    let place = Place::new();
+    place.rows(&[json!({
+        "instance_id": "greeter.1.func_1", "repo": "swesmith/greeter", "problem_statement": "It says hello.",
+        "image_name": IMAGE, "patch": FIX, "FAIL_TO_PASS": [], "PASS_TO_PASS": [],
+    })]);
+    let script = || vec![("shell", json!({"command": "sh greet.sh"})), ("finish", json!({}))];
+    let server = Server::start([script(), script()]);
+    let ran = place.evaluate("run", &["--base-url", &server.url, "--model", "m", "--output", "run"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let kept = std::fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap();
+    assert!(kept.contains("\"content\":\"hello\""), "{kept}");
+    let gold = place.evaluate("grade", &["--gold"]);
+    assert!(gold.status == 1 && gold.complaint.contains("nothing to judge"), "{gold:?}");
 }
