@@ -1,6 +1,6 @@
 //! `evaluate grade`: patches, judged by running tests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -176,8 +176,8 @@ fn work(
     };
     if let (Some(run), Some(grades)) = (&arguments.run, grades) {
         let store = TrajectoryStore::open(files::trajectories(run))?;
-        let known: Vec<&RolloutId> = grades.iter().map(|grade| &grade.id).collect();
-        let left = store.iter().filter(|rollout| !known.contains(&&rollout.id));
+        let known: HashSet<&RolloutId> = grades.iter().map(|grade| &grade.id).collect();
+        let left = store.iter().filter(|rollout| !known.contains(&rollout.id));
         let jobs = left.filter_map(|rollout| {
             let model = format!("{}.rollout-{}", rollout.model, rollout.id.rollout);
             job(&rollout.id.task, Some(rollout.id.clone()), &model, &rollout.outcome.patch)

@@ -15,7 +15,11 @@ pub(crate) const NOTES: &str = "run_instance.log";
 
 /// Where what came of one instance is.
 pub(crate) fn directory(output: &Path, run_id: &str, model: &str, instance: &str) -> PathBuf {
-    let plain = |name: &str| name.replace('/', "__");
+    // Names come from files: none leads out of the directory.
+    let plain = |name: &str| match name {
+        "" | "." | ".." => "__".to_owned(),
+        _ => name.replace('/', "__"),
+    };
     output.join("logs/run_evaluation").join(plain(run_id)).join(plain(model)).join(plain(instance))
 }
 
@@ -74,5 +78,16 @@ impl Run<'_> {
             report.error_instances,
             path.display()
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_directory() {
+        let place = directory(Path::new("out"), "r", "../org/m", "..");
+        assert_eq!(place, Path::new("out/logs/run_evaluation/r/..__org__m/__"));
     }
 }

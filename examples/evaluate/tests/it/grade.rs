@@ -105,3 +105,16 @@ fn archives_and_commits_are_worked_on_like_folders() {
         assert!(ran.printed.contains("1 of 1 resolved"), "{ran:?}");
     }
 }
+
+#[test]
+fn names_from_files_stay_in_the_directory() {
+    let place = Place::new();
+    let mut row = place.row();
+    row["id"] = json!("..");
+    place.rows(&[row]);
+    let line = json!({"instance_id": "..", "model_name_or_path": "..", "model_patch": FIX});
+    fs::write(place.path("p.jsonl"), format!("{line}\n")).unwrap();
+    let ran = place.evaluate("grade", &["--predictions", "p.jsonl", "--output", "out"]);
+    assert!(ran.status == 0 && ran.printed.contains("1 of 1 resolved"), "{ran:?}");
+    assert!(place.path("out/logs/run_evaluation/evaluation/__/__/report.json").exists());
+}
