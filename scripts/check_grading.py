@@ -195,6 +195,12 @@ __________________ sympy/core/tests/test_a.py:test_b __________________________
         "parse_log_karma": ("Starting browser\n  s\n    i\n      ✔ a\n      ✖ b\n  t\n    ✔ c\nSUMMARY:\n ✔ d", ["s > i > a", "s > i > b", "s > c", "s > t > c", "d"]),
         "parse_log_carbon": ("PASS a.js (5.1 s)\nFAIL b.js (12ms) x\nPASS c.js", ["a.js", "b.js", "c.js"]),
         "parse_log_grommet": ("PASS a.js (1.2 s)\nFAIL a.js\nFAIL b.js (3 ms)", ["a.js", "b.js"]),
+        "parse_log_highlightjs": ("  suite\n    ✓ adds (12ms)\n    ✔ more\n    1) takes\n\n  1 passing\n  1) other", ["suite.adds", "suite.more", "suite.takes", "other"]),
+        "parse_log_calypso": ("+ ./node_modules/.bin/jest x\n  a\n    b\n      ✓ adds (5ms)\n    c\n      ✕ takes\nTest Suites: 1\n  ✓ no", ["a - b - adds", "a - b - adds ", "a - c - takes", "no"]),
+        "parse_log_chart_js": ("\x1b[31mChrome 1.2 (Linux) axis draws FAILED\x1b[0m\nChrome 3.4 (x) b FAILED\nChrome 1 (y)\tc FAILED", ["axis draws ", "b ", "c "]),
+        "parse_log_bpmn_js": ("HeadlessChrome 1.2 (Linux 3.4) a b FAILED\nChrome Headless 1 (Linux x86_64) c FAILED\n2KPhantomJS 1.2 (Linux x86_64) d FAILED\n", ["a b ", "c ", "d ", "1"]),
+        "parse_log_openlayers": ("case x/y: mismatch\n  1) a\n  b\n Error: no\nChrome Headless 1.2 (Linux x86_64) c d FAILED\nChrome 1.2 (Linux 3) e FAILED\n", ["a b", "x/y", "c d", "e"]),
+        "parse_log_eslint": ("  1) rule\n     case:\n  AssertionError: x\n  2) other\n\n      TypeError", ["rule case:", "other"]),
         "parse_log_marked": ("1) adds \n 2) no", ["adds", "no"]),
     }
     for parser, (lines, names) in other.items():
@@ -208,7 +214,8 @@ __________________ sympy/core/tests/test_a.py:test_b __________________________
 
 SHUFFLED = ["parse_log_pytest", "parse_log_pytest_options", "parse_log_pytest_v2", "parse_log_django", "parse_log_seaborn",
             "parse_log_sympy", "parse_log_matplotlib", "parse_log_redis", "parse_log_gotest", "parse_log_cargo",
-            "parse_log_gradle_custom", "parse_log_maven", "parse_log_karma", "parse_log_phpunit", "parse_log_jest"]
+            "parse_log_gradle_custom", "parse_log_maven", "parse_log_karma", "parse_log_phpunit", "parse_log_jest",
+            "parse_log_highlightjs", "parse_log_calypso", "parse_log_chart_js", "parse_log_bpmn_js", "parse_log_openlayers", "parse_log_eslint"]
 
 
 def shuffled(number, seed=7):
@@ -216,7 +223,8 @@ def shuffled(number, seed=7):
     pieces = ["PASSED", "FAILED", "SKIPPED", "ERROR", "XFAIL", "XPASS", "test_a", "a.py::b", "[1]", "[x y]", " - ", " ... ", "ok", "OK", "...",
               "skipped", "FAIL", "ERROR:", "FAIL:", "\x1b[31m", "\x1b[0m", "[32m", "\t", " ", "  ", "\n", "\n", "\n", "\r", "____", ".py:", "test x ... ",
               "--- PASS: ", "(0.0s)", " F", " E", "✔", "✖", "✓", " (3 ms)", "Starting browser", " > ", "BUILD SUCCESS", "-Dtest=", "[/a/b]", "[ok]: ",
-              "MouseButton.LEFT", "\u00a0", "\x1c", "é", "(x.A)", "silenced).", "Testing against Django installed in "]
+              "MouseButton.LEFT", "\u00a0", "\x1c", "é", "(x.A)", "silenced).", "Testing against Django installed in ", "Chrome 1.2 (Linux 3)", "HeadlessChrome 1.2 (Linux 3)", "Chrome Headless 1.2 (Linux x86_64) ",
+              "FAILED\n", "  1) ", "Error", "Error:", "case ", ": mismatch", " ./node_modules/.bin/jest ", "✕", "Test Suites", "  ● ", "2 passing", "(5ms)", "    "]
     chance = random.Random(seed)
     for index in range(number):
         parser = SHUFFLED[index % len(SHUFFLED)]

@@ -68,8 +68,11 @@ async fn harness(
     let trial = Trial::new(patch, script).timeout(grounds.test_time());
     Ok(match trial.run(&*sandbox, place.path(), cancel).await? {
         Ended::Ran { log } => {
-            let report = rules.grade(Some(patch), &log)?;
-            Judged { report: Some(report), log, notes: ">>>>> Applied Patch".to_owned() }
+            let notes = ">>>>> Applied Patch".to_owned();
+            match rules.grade(Some(patch), &log) {
+                Ok(report) => Judged { report: Some(report), log, notes },
+                Err(error) => Judged::error(log, format!("{error}\n{notes}")),
+            }
         }
         Ended::Rejected { words } => Judged::error(String::new(), format!(">>>>> Patch Apply Failed:\n{words}")),
         Ended::TimedOut { log } => Judged::error(log, "the tests timed out; --test-seconds gives them more".to_owned()),

@@ -38,7 +38,7 @@ fn the_exit_status_is_the_verdict_and_the_json_is_the_harness_s() {
 #[test]
 fn a_parser_that_is_not_known_is_named() {
     let mut row = row();
-    row["log_parser"] = json!("parse_log_calypso");
+    row["log_parser"] = json!("parse_log_quarto_cli");
     let (status, _, complaint) = judged(&row, LOG);
-    assert!(status == 2 && complaint.contains("parse_log_calypso"), "{complaint}");
+    assert!(status == 2 && complaint.contains("parse_log_quarto_cli"), "{complaint}");
 }

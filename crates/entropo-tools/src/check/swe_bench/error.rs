@@ -16,7 +16,7 @@ pub enum RulesError {
     },
     /// A parser that this crate does not have, or nobody has.
     #[error(
-        "{name:?} is no log parser that is known here; those of SWE-bench's Python and Multilingual sets are, but for doctest's, and of Multimodal's only a few: judge this with the harness itself"
+        "{name:?} is no log parser that is known here; those of SWE-bench's sets are, but for doctest, lighthouse, next, p5js, prismjs and quarto_cli: judge these with the harness itself"
     )]
     Parser {
         /// Its name.

@@ -34,6 +34,7 @@
 //! [`Trial`] carries the harness's steps out in a sandbox: the patch in the four ways in which the harness tries to apply it,
 //! then the row's own script, whose output is the log.
 
+mod browsers;
 mod django;
 mod error;
 mod failure;
@@ -51,6 +52,7 @@ mod runners;
 mod script;
 mod seaborn;
 mod statuses;
+mod suites;
 mod sympy;
 mod trial;
 

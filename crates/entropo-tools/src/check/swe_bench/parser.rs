@@ -1,7 +1,8 @@
 //! Which parser reads whose logs.
 
 use super::{
-    LogError, RulesError, Statuses, django, gradle, karma, lines, maven, phpunit, pytest, runners, seaborn, sympy,
+    LogError, RulesError, Statuses, browsers, django, gradle, karma, lines, maven, phpunit, pytest, runners, seaborn,
+    suites, sympy,
 };
 
 /// One of the harness's log parsers. Some are known there by several names.
@@ -54,6 +55,18 @@ pub enum LogParser {
     Grommet,
     /// marked, failures only.
     Marked,
+    /// highlight.js.
+    HighlightJs,
+    /// Calypso.
+    Calypso,
+    /// Chart.js, failures only.
+    ChartJs,
+    /// bpmn-js, failures only.
+    BpmnJs,
+    /// OpenLayers, failures only.
+    OpenLayers,
+    /// eslint, failures only.
+    Eslint,
     /// PHPUnit.
     PhpUnit,
     /// minitest.
@@ -102,6 +115,12 @@ impl LogParser {
             "react_pdf" | "carbon" => Self::JestFiles,
             "grommet" => Self::Grommet,
             "marked" => Self::Marked,
+            "highlightjs" => Self::HighlightJs,
+            "calypso" => Self::Calypso,
+            "chart_js" => Self::ChartJs,
+            "bpmn_js" => Self::BpmnJs,
+            "openlayers" => Self::OpenLayers,
+            "eslint" => Self::Eslint,
             "phpunit" => Self::PhpUnit,
             "minitest" => Self::Minitest,
             "cucumber" => Self::Cucumber,
@@ -165,6 +184,12 @@ impl LogParser {
             | "scratchfoundation/scratch-gui" => "carbon",
             "grommet/grommet" => "grommet",
             "markedjs/marked" => "marked",
+            "highlightjs/highlight.js" => "highlightjs",
+            "Automattic/wp-calypso" => "calypso",
+            "chartjs/Chart.js" => "chart_js",
+            "bpmn-io/bpmn-js" => "bpmn_js",
+            "openlayers/openlayers" => "openlayers",
+            "eslint/eslint" => "eslint",
             "phpoffice/phpspreadsheet" | "laravel/framework" | "php-cs-fixer/php-cs-fixer" | "briannesbitt/carbon" => {
                 "phpunit"
             }
@@ -194,6 +219,12 @@ impl LogParser {
             Self::Maven => maven::parse(log),
             Self::Gradle => gradle::parse(log),
             Self::Karma => karma::parse(log),
+            Self::HighlightJs => suites::highlight_js(log),
+            Self::Calypso => suites::calypso(log),
+            Self::ChartJs => browsers::chart_js(log),
+            Self::BpmnJs => browsers::bpmn_js(log),
+            Self::OpenLayers => browsers::openlayers(log),
+            Self::Eslint => browsers::eslint(log),
             Self::PhpUnit => phpunit::parse(log),
             Self::Grommet => runners::grommet(log),
             Self::Marked => runners::marked(log),
@@ -229,7 +260,7 @@ mod tests {
         assert_eq!(jekyll("8761").unwrap(), LogParser::Cucumber);
         assert_eq!(jekyll("9141").unwrap(), LogParser::Minitest);
         assert!(matches!(jekyll("1"), Err(RulesError::Parser { .. })));
-        assert!(matches!(LogParser::named("parse_log_calypso", ""), Err(RulesError::Parser { .. })));
+        assert!(matches!(LogParser::named("parse_log_quarto_cli", ""), Err(RulesError::Parser { .. })));
         assert!(matches!(LogParser::for_repository("a/b", ""), Err(RulesError::Repository { .. })));
     }
 }

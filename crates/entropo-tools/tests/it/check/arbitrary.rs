@@ -96,7 +96,7 @@ fn read(format: &LogFormat, log: &str) -> (BTreeMap<String, bool>, bool) {
     (tests.collect(), report.complete)
 }
 
-const PARSERS: [&str; 28] = [
+const PARSERS: [&str; 34] = [
     "pytest",
     "pytest_options",
     "pytest_v2",
@@ -125,6 +125,12 @@ const PARSERS: [&str; 28] = [
     "cucumber",
     "ruby_unit",
     "cargo",
+    "highlightjs",
+    "calypso",
+    "chart_js",
+    "bpmn_js",
+    "openlayers",
+    "eslint",
 ];
 
 proptest! {
