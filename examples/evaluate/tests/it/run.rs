@@ -109,3 +109,20 @@ fn the_agent_never_sees_what_would_give_the_solution_away() {
     assert!(kept.contains("shop.sh") && kept.contains("The shop cannot add."), "{kept}");
     assert!(!kept.contains("hidden") && !kept.contains("FAIL_TO_PASS") && !kept.contains("$1 + $2"), "{kept}");
 }
+
+#[test]
+fn a_run_that_was_killed_while_it_wrote_goes_on() {
+    let place = Place::new();
+    let right = || vec![edit("add() { echo $(($1 + $2)); }"), finish()];
+    let server = Server::start([right(), right()]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run", "-n", "3"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    let path = place.path("run/trajectories.jsonl");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 40]).unwrap();
+    let again = place.evaluate("run", &arguments);
+    assert!(again.status == 0 && again.printed.contains("3 of 3 rollouts are made"), "{again:?}");
+    assert_eq!(server.asked(), 8, "two whole rollouts are kept, and one is made again");
+    let graded = place.evaluate("grade", &["--run", "run"]);
+    assert!(graded.status == 0 && graded.printed.contains("1 of 1 resolved"), "{graded:?}");
+}
