@@ -63,6 +63,14 @@ fn an_instance_is_judged_in_its_image() {
     assert!(log().unwrap().contains(">>>>> Test Exit Code: 0\n"), "{:?}", log());
     let empty = place.evaluate("grade", &["--empty", "--network", "off"]);
     assert!(empty.printed.contains("still fails: greets"), "{empty:?}");
+    // A line of context that is not there: git's three ways refuse it, patch does not.
+    let loose = FIX
+        .replace("@@ -1 +1 @@\n", "@@ -1,2 +1,2 @@\n")
+        .replace("+echo hello\n", "+echo hello\n nothing of the kind\n");
+    let loose = json!({"instance_id": "pallets__flask-1", "model_name_or_path": "loose", "model_patch": loose});
+    std::fs::write(place.path("loose.jsonl"), format!("{loose}\n")).unwrap();
+    let loose = place.evaluate("grade", &["--predictions", "loose.jsonl", "--network", "off"]);
+    assert!(loose.status == 0 && loose.printed.contains("1 of 1 resolved"), "{loose:?}");
     let misfit = json!({"instance_id": "pallets__flask-1", "model_name_or_path": "m", "model_patch": FIX.replace("helo", "good day")});
     std::fs::write(place.path("misfit.jsonl"), format!("{misfit}\n")).unwrap();
     let misfit = place.evaluate("grade", &["--predictions", "misfit.jsonl", "--network", "off"]);

@@ -144,7 +144,8 @@ impl Trial {
         cancel: &CancellationToken,
     ) -> Result<ExecResult, SandboxError> {
         let script = format!("cd {} && {{ {command} ; }}", quoted(&self.repository));
-        sandbox.exec(self.at(Command::script(script)), cancel).await
+        // Not the sandbox's shell, which may have a `patch` of its own.
+        sandbox.exec(self.at(Command::program("/bin/bash", ["-c", &script])), cancel).await
     }
 
     /// As root of the image has it, whose settings of git are in its home.
