@@ -40,19 +40,25 @@ pub struct Scored<'a> {
 
 /// Scores of a batch's actions; logits are multiplied by `scale` for [`Scores::scaled`], and `compute` is as in [`Keep`].
 pub fn score(decoder: &Decoder, batch: &Batch, scale: f64, compute: Option<DType>) -> Scores {
-    let hidden = decoder.forward(batch.ids.clone(), &batch.layout, compute);
-    let hidden = decoder.for_head(hidden.select(0, batch.rows.clone()));
+    let hidden = states(decoder, batch, compute);
     let (statistics, _) =
         decoder.vocabulary(hidden.dtype()).statistics(&decoder.widened(&hidden), &batch.targets, scale, false);
     statistics.into()
 }
 
-/// The final hidden states from which a batch's actions are predicted, `[action, hidden]`, and the logits there, `[action,
-/// vocabulary]`: for a few actions, such as one judgement a sequence.
-pub(crate) fn states(decoder: &Decoder, batch: &Batch, compute: Option<DType>) -> [Tensor<2>; 2] {
-    let hidden = decoder.forward(batch.ids.clone(), &batch.layout, compute).select(0, batch.rows.clone());
-    let logits = decoder.head(hidden.clone().cast(decoder.output().0.val().dtype()));
-    [hidden.cast(DType::F32), logits.cast(DType::F32)]
+/// The final hidden states from which a batch's actions are predicted, `[action, hidden]`, in the head's precision.
+pub(crate) fn states(decoder: &Decoder, batch: &Batch, compute: Option<DType>) -> Tensor<2> {
+    let hidden = decoder.forward(batch.ids.clone(), &batch.layout, compute);
+    decoder.for_head(hidden.select(0, batch.rows.clone()))
+}
+
+/// Natural log-probabilities of a few tokens in the place of each of such actions: `[action][token]`.
+pub(crate) fn of_tokens(decoder: &Decoder, states: &Tensor<2>, tokens: &[u32]) -> Vec<Vec<f32>> {
+    let [actions, _] = states.dims();
+    let (vocabulary, rows) = (decoder.vocabulary(states.dtype()), decoder.widened(states));
+    let of_token = |token: &u32| vocabulary.statistics(&rows, &vec![*token; actions], 1.0, false).0.logprobs;
+    let by_token: Vec<Vec<f32>> = tokens.iter().map(of_token).collect();
+    (0..actions).map(|action| by_token.iter().filter_map(|of| of.get(action).copied()).collect()).collect()
 }
 
 /// Natural log-probabilities of the actions of each sequence: `[sequence][action]`.

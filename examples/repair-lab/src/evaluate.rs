@@ -76,7 +76,7 @@ impl PerTask {
 }
 
 /// Whether every visible test passes; the example of the issue is one of them.
-fn passes_visible_tests(trajectory: &Trajectory) -> bool {
+pub(crate) fn passes_visible_tests(trajectory: &Trajectory) -> bool {
     let score = |name: &str| trajectory.outcome.scores.get(name).copied().unwrap_or(0.0);
     score("reproduction") >= 1.0 && score("regression") >= 1.0
 }

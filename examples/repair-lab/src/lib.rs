@@ -11,6 +11,9 @@
 //! with the same seeds ([`evaluate`], [`results`]), and a [`report`] page is written. Its long steps are on disk when they
 //! are done, so an interrupted experiment goes on where it was.
 //!
+//! [`study`] is what the program `study-selection` runs: which of many rollouts to submit, by tests, votes, verifiers and
+//! their combinations, and how many rollouts that needs.
+//!
 //! ```
 //! use repair_lab::task::{Difficulty, generate};
 //!
@@ -27,6 +30,7 @@ pub mod policy;
 pub mod report;
 pub mod results;
 pub mod rollouts;
+pub mod study;
 pub mod task;
 pub mod teacher;
 pub mod transcripts;
@@ -40,12 +44,14 @@ use task::{Difficulty, LabError, LabTask, generate};
 pub const TRAINING_TASKS: u64 = 1 << 32;
 /// First seed of the tasks whose rollouts become preferences.
 pub const PREFERENCE_TASKS: u64 = 2 << 40;
+/// First seed of the tasks from whose judged rollouts the [`study`] learns what a good attempt is.
+pub const JUDGEMENT_TASKS: u64 = 4 << 40;
 /// First seed of the tasks that policies are evaluated on.
 pub const EVALUATION_TASKS: u64 = 3 << 40;
 /// Distance between the tasks of two seeds.
 const SEED_STRIDE: u64 = 1 << 20;
 
-/// `count` tasks of one of the three ranges; the same seed draws the same tasks.
+/// `count` tasks of one of the ranges; the same seed draws the same tasks.
 ///
 /// # Errors
 /// A difficulty that cannot be met, or a `sh` that does not run.

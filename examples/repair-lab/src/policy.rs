@@ -7,6 +7,7 @@ use entropo::train::burn::tensor::Device;
 use entropo::train::checkpoint::{self, CheckpointError, SaveOptions, decoder_from_bytes, decoder_to_bytes};
 use entropo::train::decoder::{Decoder, DecoderConfig};
 use entropo::train::generate::EngineConfig;
+use entropo::train::text::{ChatFormat, EncodeError};
 use entropo::train::{LocalModel, LocalModelError};
 use sha2::{Digest, Sha256};
 
@@ -65,8 +66,13 @@ impl Policy {
         checkpoint::save(&self.decoder, directory, &SaveOptions::default())
     }
 
+    /// Its tokenizer and chat template.
+    pub fn format(&self) -> Result<ChatFormat, EncodeError> {
+        chat_format(&self.tokenizer)
+    }
+
     /// Starts an engine for it.
     pub fn serve(&self, name: &str, config: EngineConfig) -> Result<LocalModel, LocalModelError> {
-        LocalModel::new(name, &self.decoder, chat_format(&self.tokenizer)?, config)
+        LocalModel::new(name, &self.decoder, self.format()?, config)
     }
 }

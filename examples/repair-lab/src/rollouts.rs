@@ -49,8 +49,7 @@ pub fn agent(model: Arc<dyn ChatModel>) -> Agent {
     Agent::new(model).sampling(sampling(1.0)).limits(limits())
 }
 
-/// `count` rollouts of every task, task by task. The store at `path` is read first and only what it lacks is made; the
-/// same `seed` gives the same rollouts whatever was there and however many run at a time.
+/// [`roll_out_at_once`] of as many as keep every core busy.
 pub async fn roll_out(
     agent: Agent,
     tasks: &[Arc<LabTask>],
@@ -60,6 +59,22 @@ pub async fn roll_out(
     bar: &ProgressBar,
     cancel: &CancellationToken,
 ) -> Result<Vec<Vec<Trajectory>>, RolloutError> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    roll_out_at_once(cores * ROLLOUTS_PER_CORE, agent, tasks, [count as u64, seed], path, bar, cancel).await
+}
+
+/// `count` rollouts of every task, task by task. The store at `path` is read first and only what it lacks is made; the
+/// same `seed` gives the same rollouts whatever was there and however many run at a time.
+pub async fn roll_out_at_once(
+    at_once: usize,
+    agent: Agent,
+    tasks: &[Arc<LabTask>],
+    [count, seed]: [u64; 2],
+    path: &Path,
+    bar: &ProgressBar,
+    cancel: &CancellationToken,
+) -> Result<Vec<Vec<Trajectory>>, RolloutError> {
+    let count = count as usize;
     let mut store = TrajectoryStore::open(path)?;
     if store.recovery().torn_bytes > 0 {
         bar.println(format!("{}: cut off a half-written line", path.display()));
@@ -71,8 +86,7 @@ pub async fn roll_out(
     let jobs: Vec<RolloutJob> = wanted.filter(|job| !store.contains(&job.id)).collect();
     bar.set_length((tasks.len() * count) as u64);
     bar.set_position((tasks.len() * count - jobs.len()) as u64);
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let rollouts = Rollouts::new(agent, Arc::new(Lab::new(tasks)?)).concurrency(cores * ROLLOUTS_PER_CORE);
+    let rollouts = Rollouts::new(agent, Arc::new(Lab::new(tasks)?)).concurrency(at_once.max(1));
     let failure = Mutex::new(None);
     rollouts
         .run(jobs, cancel, |trajectory| {

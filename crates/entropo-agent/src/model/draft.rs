@@ -26,7 +26,7 @@ pub(crate) struct Draft {
     pub(crate) prompt: Option<String>,
     /// The reply's tokens with the likeliest others, if they were asked for.
     #[cfg(feature = "openai")]
-    pub(crate) listed: Vec<crate::verifier::ListedToken>,
+    pub(crate) listed: Vec<super::openai::ListedToken>,
     /// The message in the form in which the server sent it, kept beside what was read from it.
     pub(crate) emitted: String,
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use entropo_core::stats::Temperature;
+use entropo_core::stats::{Temperature, negative_log_sigmoid};
 use entropo_core::{RolloutId, Trajectory};
 
 use super::answer::Answer;
 use super::missing::MissingScore;
+
+/// The name under which the stages of a [`Selector`](crate::Selector) look for a verifier's probability.
+pub const VERIFIER: &str = "verifier";
 
 /// Servers write this for "very improbable, and not known".
 const UNKNOWN: f64 = -9999.0;
@@ -59,9 +62,7 @@ impl Judgement {
 
     /// The judgement of a model that has nothing else to say than one of two answers.
     pub fn of_logit(logit: f64) -> Self {
-        // `-log(1 + e^x)`, whichever exponential cannot overflow.
-        let log_sigmoid = |x: f64| x.min(0.0) - (-x.abs()).exp().ln_1p();
-        Self { affirmative: log_sigmoid(logit), negative: log_sigmoid(-logit) }
+        Self { affirmative: -negative_log_sigmoid(logit), negative: -negative_log_sigmoid(-logit) }
     }
 
     /// `log P(YES) - log P(NO)`.

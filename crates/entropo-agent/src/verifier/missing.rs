@@ -31,6 +31,12 @@ pub enum MissingScore {
         /// What the tokenizer or template says.
         reason: String,
     },
+    /// A model on this machine cannot compute it.
+    #[error("the model cannot judge it: {reason}")]
+    Failed {
+        /// What the model says.
+        reason: String,
+    },
     /// The server told no log-probabilities.
     #[error("the server tells no log-probabilities of its tokens; use one that knows `logprobs` and `top_logprobs`")]
     NoLogProbs,

@@ -25,8 +25,8 @@ mod transcript;
 
 pub use answer::Answer;
 pub use condense::Condensed;
-pub use judgement::{Judgement, Scored, record};
+pub use judgement::{Judgement, Scored, VERIFIER, record};
 pub use missing::MissingScore;
 pub use prompt::{Asked, JudgePrompt, PromptError};
 #[cfg(feature = "openai")]
-pub use served::{ListedToken, ServedVerifier, judgement_of};
+pub use served::{ServedVerifier, judgement_of};

@@ -10,8 +10,8 @@ use super::transcript::Transcript;
 
 /// What a verifier is told, shown and asked, and how it answers. Every field has a default.
 ///
-/// The message of the user is the attempt, then the question. Attempts at one task begin with the same tokens, which are
-/// computed once.
+/// The message of the user is the attempt, then the question. Attempts at one task begin with the same tokens: what is
+/// computed together computes them once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JudgePrompt {

@@ -4,32 +4,24 @@
 //! Where the answer is, is searched in the text of the reply: what else a chat template or tokenizer puts there differs from
 //! model to model.
 
+use async_trait::async_trait;
+use entropo_core::stats::Temperature;
 use entropo_core::{Message, TokenTrace, Trajectory};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::bare;
-use super::judgement::{Judgement, Scored};
+use super::judgement::{Judgement, Scored, VERIFIER};
 use super::missing::MissingScore;
 use super::prompt::{JudgePrompt, PromptError};
-use crate::model::openai::OpenAi;
-use crate::model::{ChatModel, ChatRequest, Sampling};
+use crate::model::openai::{ListedToken, OpenAi};
+use crate::model::{ChatRequest, Sampling};
+use crate::select::scorer::Scorer;
 
 /// Letters of a reply that are kept to say what it was.
 const SAID: usize = 200;
 /// Bytes of a token of code, low rather than high: a budget is kept, not used up.
 const BYTES_PER_TOKEN: usize = 3;
-
-/// A token of a reply, with the likeliest tokens in its place.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ListedToken {
-    /// The token's text.
-    pub text: String,
-    /// Its natural log-probability.
-    pub logprob: f64,
-    /// The likeliest tokens there with theirs; the token itself may be one of them.
-    pub alternatives: Vec<(String, f64)>,
-}
 
 /// A verifier behind a server that speaks OpenAI's chat completions with `top_logprobs`.
 #[derive(Clone, Debug)]
@@ -40,14 +32,15 @@ pub struct ServedVerifier {
     listed: usize,
     reply: usize,
     concurrency: usize,
+    temperature: Temperature,
 }
 
 impl ServedVerifier {
-    /// The verifier that `model` is, whose prompts may have `budget` tokens: its context less the reply. Unless the model
-    /// can count, a token is taken to be three bytes.
+    /// The verifier that `model` is, whose prompts may have `budget` tokens: its context less the reply. A server counts
+    /// no tokens beforehand: three bytes are taken to be one.
     pub fn new(model: OpenAi, prompt: JudgePrompt, budget: usize) -> Result<Self, PromptError> {
         prompt.validate()?;
-        Ok(Self { model, prompt, budget, listed: 20, reply: 16, concurrency: 8 })
+        Ok(Self { model, prompt, budget, listed: 20, reply: 16, concurrency: 8, temperature: Temperature::ONE })
     }
 
     /// Sets how many likeliest tokens are asked for. Default 20, the most that most servers allow.
@@ -68,6 +61,12 @@ impl ServedVerifier {
         Self { concurrency: attempts.max(1), ..self }
     }
 
+    /// Sets the temperature of the probabilities that it gives as a [`Scorer`]; judgements stay as they are read. Default 1.
+    #[must_use]
+    pub fn calibrated(self, temperature: Temperature) -> Self {
+        Self { temperature, ..self }
+    }
+
     /// A judgement of each attempt, in their order.
     pub async fn score(&self, attempts: &[&Trajectory], cancel: &CancellationToken) -> Vec<Scored> {
         let judged = attempts.iter().map(|attempt| async move {
@@ -79,7 +78,7 @@ impl ServedVerifier {
 
     /// A judgement of one attempt.
     pub async fn judge(&self, attempt: &Trajectory, cancel: &CancellationToken) -> Result<Judgement, MissingScore> {
-        let asked = self.prompt.ask(attempt, self.budget, |messages| Ok(self.tokens(messages)))?;
+        let asked = self.prompt.ask(attempt, self.budget, |messages| Ok(tokens(messages)))?;
         let sampling = Sampling { temperature: 0.0, max_tokens: self.reply, ..Sampling::default() };
         let request = ChatRequest {
             messages: &asked.messages,
@@ -92,11 +91,26 @@ impl ServedVerifier {
         };
         judgement_of(&self.prompt, &self.model.listed(request, self.listed).await?)
     }
+}
 
-    fn tokens(&self, messages: &[Message]) -> usize {
-        let bytes = || messages.iter().map(|message| message.content().len()).sum::<usize>();
-        self.model.count_tokens(messages, &[]).unwrap_or_else(|| bytes().div_ceil(BYTES_PER_TOKEN))
+/// The probability that an attempt is right, under the name `verifier`. Why there is none is the scorer's failure.
+#[async_trait]
+impl Scorer for ServedVerifier {
+    fn name(&self) -> &str {
+        VERIFIER
     }
+
+    async fn score(
+        &self,
+        candidate: &Trajectory,
+        cancel: &CancellationToken,
+    ) -> Result<Option<f64>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Some(self.temperature.probability(self.judge(candidate, cancel).await?.logit())))
+    }
+}
+
+fn tokens(messages: &[Message]) -> usize {
+    messages.iter().map(|message| message.content().len()).sum::<usize>().div_ceil(BYTES_PER_TOKEN)
 }
 
 /// The judgement in a reply.

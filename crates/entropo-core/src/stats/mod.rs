@@ -20,6 +20,7 @@ mod best_at_k;
 mod bootstrap;
 mod calibration;
 mod diversity;
+mod logistic;
 mod pass_at_k;
 mod regret;
 mod temperature;
@@ -30,9 +31,10 @@ pub use best_at_k::{BestAtK, Subsets, best_at_k};
 pub use bootstrap::{Bootstrap, Interval};
 pub use calibration::{Bins, ReliabilityBin, brier_score, expected_calibration_error, reliability};
 pub use diversity::{count_patches, effective_number, normalise_patch};
+pub use logistic::{logit, negative_log_sigmoid, sigmoid};
 pub use pass_at_k::{Samples, mean_pass_at_k, pass_at_k};
 pub use regret::{SelectorRegret, best_by_score_at_k, selector_regret};
-pub use temperature::{Temperature, TemperatureError, logit, sigmoid};
+pub use temperature::{Temperature, TemperatureError};
 pub use wilson::wilson_interval;
 
 /// Why a statistic is not defined for what was given.

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{StatsError, check_labelled};
+use super::{StatsError, check_labelled, sigmoid};
 
 /// The temperature is looked for between `1 / LIMIT` and `LIMIT`.
 const LIMIT: f64 = 1e6;
@@ -91,19 +91,10 @@ impl From<Temperature> for f64 {
     }
 }
 
-/// ln(p / (1 - p)); infinite for 0 and 1.
-pub fn logit(probability: f64) -> f64 {
-    probability.ln() - (-probability).ln_1p()
-}
-
-/// 1 / (1 + e^-x), precise at both ends.
-pub fn sigmoid(x: f64) -> f64 {
-    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::logit;
 
     #[test]
     fn three_of_four_right_is_what_the_temperature_makes_of_one_logit() {

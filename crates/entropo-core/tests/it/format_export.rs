@@ -130,6 +130,10 @@ fn what_a_format_cannot_carry_is_refused_by_name() {
     let rejected = Side::Dialogue(dialogue(&[user("a"), assistant("x")], 0));
     let gap = row(Record::Preference { chosen: Side::Dialogue(later), rejected });
     assert_eq!(lost(export::sharegpt(&gap)), Loss::Mask);
+    let mut first = dialogue(&several, 0);
+    first.learned[1] = false;
+    let labelled = row(Record::Labelled { side: Side::Dialogue(first), desirable: true });
+    assert_eq!(lost(export::sharegpt(&labelled)), Loss::Mask, "its readers would learn the first message too");
 
     let tool = |name: &str| json!({"role": "tool", "content": "t", "tool_call_id": "c", "name": name});
     let mut spoken = called(None, 1);

@@ -132,3 +132,16 @@ fn depth_and_size_are_bounded() {
     assert!(document(" ".repeat(100).as_bytes(), 99).unwrap_err().to_string().contains("more than 99 bytes"));
     assert!(document("\u{feff}{}\n".as_bytes(), 99).is_ok());
 }
+
+#[test]
+fn counts_that_no_number_holds_are_the_largest_there_is() {
+    let mut run = rows("foreign/r2e.jsonl").remove(0);
+    for step in run["trajectory_steps"].as_array_mut().unwrap() {
+        step["token_usage_prompt"] = i64::MAX.into();
+        step["token_usage_completion"] = i64::MAX.into();
+    }
+    let step = run["trajectory_steps"][0].clone();
+    run["trajectory_steps"].as_array_mut().unwrap().splice(0..0, [step.clone(), step]);
+    let read = R2eRun::read(&run).unwrap().to_trajectory(0).unwrap().value;
+    assert_eq!((read.usage.prompt_tokens, read.usage.completion_tokens), (usize::MAX, usize::MAX));
+}

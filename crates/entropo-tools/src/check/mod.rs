@@ -8,6 +8,8 @@
 //! - [`regression`], [`reproduction`] and [`flaky`] hold reports against each other;
 //! - a [`Checker`] does the running: every command in a workspace and a sandbox of its own for every candidate.
 //!
+//! [`swe_bench`] judges as SWE-bench's own harness does, which differs from this in what it lets pass.
+//!
 //! ```
 //! use entropo_tools::check::{Found, Grading, LogFormat, Status};
 //!
@@ -59,6 +61,7 @@ mod regex;
 mod report;
 mod run;
 mod score;
+pub mod swe_bench;
 mod tap;
 mod text;
 mod unittest;

@@ -24,6 +24,8 @@ pub enum SandboxKind {
     Bubblewrap,
     /// A container of Docker or Podman.
     Container,
+    /// A pod of a Kubernetes cluster.
+    Kubernetes,
     /// One that this crate does not know.
     Other,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for SandboxKind {
             Self::Landlock => "landlock",
             Self::Bubblewrap => "bubblewrap",
             Self::Container => "container",
+            Self::Kubernetes => "kubernetes",
             Self::Other => "other",
         })
     }

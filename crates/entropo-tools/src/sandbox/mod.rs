@@ -10,7 +10,8 @@
 //! - [`LocalSandbox`] is tidy, quick and no prison; it works everywhere;
 //! - [`LandlockSandbox`] confines without any other program, on Linux 6.2 or newer;
 //! - [`BubblewrapSandbox`] shows commands a file system, a process table and a network of their own, by the program `bwrap`;
-//! - `ContainerSandbox` (feature `container`) runs them in a container of Docker or Podman, made from an image.
+//! - `ContainerSandbox` (feature `container`) runs them in a container of Docker or Podman, made from an image;
+//! - `KubernetesSandbox` (feature `kubernetes`) runs them in a pod of a cluster.
 //!
 //! None is ever weaker than it says: what cannot be had on a machine is an error when the sandbox is made.
 
@@ -24,6 +25,8 @@ mod error;
 mod exec;
 mod guard;
 mod host;
+#[cfg(feature = "kubernetes-any")]
+pub mod kubernetes;
 #[cfg(target_os = "linux")]
 mod landlock;
 mod limits;
@@ -51,6 +54,8 @@ pub use container::{ContainerOptions, ContainerSandbox, PullProgress, image_file
 pub use detect::{Detected, SandboxKind, detect, strongest};
 pub use error::SandboxError;
 pub use guard::DiskGuard;
+#[cfg(feature = "kubernetes-any")]
+pub use kubernetes::KubernetesSandbox;
 #[cfg(target_os = "linux")]
 pub use landlock::LandlockSandbox;
 pub use limits::Limits;

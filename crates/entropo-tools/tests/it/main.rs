@@ -16,6 +16,8 @@ mod check;
 mod container;
 mod editor;
 mod hostile;
+#[cfg(all(feature = "kubernetes", target_os = "linux"))]
+mod kubernetes;
 mod multi_edit;
 #[cfg(feature = "syntax")]
 mod outline;

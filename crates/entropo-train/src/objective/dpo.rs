@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Evaluation;
 use super::error::{ObjectiveError, not_negative, positive, smoothing};
-use super::logistic::{negative_log_sigmoid, sigmoid, smoothed};
+use super::logistic::smoothed;
 use super::metrics::{mean, of_pairs};
 use super::sequence::{Pair, SequenceLogProbs, check_pairs};
+use super::{negative_log_sigmoid, sigmoid};
 
 /// A loss on the difference `d` between the policy-to-reference log-ratios of a chosen and a rejected sequence.
 ///

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Evaluation;
 use super::error::{ObjectiveError, not_negative, positive, smoothing};
-use super::logistic::{sigmoid, smoothed};
+use super::logistic::smoothed;
 use super::metrics::{Metrics, as_log_ratio_rewards, deviation, mean, of_offsets, of_pairs, of_saturation};
 use super::sequence::{Pair, SequenceLogProbs, check_pairs};
+use super::sigmoid;
 use super::tempering::{Reference, Tempering};
 
 /// `-log sigmoid(S_w - S_l)`.

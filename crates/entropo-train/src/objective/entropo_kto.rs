@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::Evaluation;
 use super::error::{ObjectiveError, finite, not_negative, positive};
 use super::kto::Value;
-use super::logistic::sigmoid;
 use super::metrics::{as_log_ratio_rewards, of_labelled, of_offsets, of_saturation};
 use super::reference_point::ReferencePoint;
 use super::sequence::{Labelled, SequenceLogProbs, check_labelled, check_mismatched};
+use super::sigmoid;
 use super::tempering::{Reference, Tempering};
 
 /// Desirable sequences lose `desirable_weight * (1 - sigmoid(S - z0))`, others `undesirable_weight *

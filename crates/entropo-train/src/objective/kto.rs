@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Evaluation;
 use super::error::{ObjectiveError, finite, not_negative, positive};
-use super::logistic::sigmoid;
 use super::metrics::{mean, of_labelled};
 use super::sequence::{Labelled, SequenceLogProbs, check_labelled, check_mismatched};
+use super::sigmoid;
 
 /// KTO in TRL's convention: the reward `beta * (log_ratio - kl)` with a `kl` of at least 0, not differentiated.
 ///

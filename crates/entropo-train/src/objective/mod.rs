@@ -46,11 +46,11 @@ mod testing;
 use serde::{Deserialize, Serialize};
 
 pub use dpo::{Dpo, DpoVariant};
+pub use entropo_core::stats::{negative_log_sigmoid, sigmoid};
 pub use entropo_dpo::{EntropoDpo, Margin};
 pub use entropo_kto::EntropoKto;
 pub use error::{ObjectiveError, SequenceIndex};
 pub use kto::Kto;
-pub use logistic::{negative_log_sigmoid, sigmoid};
 pub use metrics::Metrics;
 pub use reference_point::ReferencePoint;
 pub(crate) use sequence::turns;

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Evaluation;
 use super::error::{ObjectiveError, SequenceIndex, not_negative};
-use super::logistic::{negative_log_sigmoid, sigmoid};
 use super::metrics::{collect, mean};
 use super::sequence::{Pair, SequenceLogProbs};
+use super::{negative_log_sigmoid, sigmoid};
 
 /// `-log sigmoid(log pi(right answer) - log pi(wrong answer))`, weighed by which answer is right.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

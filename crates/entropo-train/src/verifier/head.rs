@@ -185,8 +185,12 @@ impl Scales {
             let away = state.iter().zip(&means).map(|(value, mean)| (f64::from(*value) - mean).powi(2) / count);
             variances.iter_mut().zip(away).for_each(|(variance, away)| *variance += away);
         }
-        // What never changes says nothing.
-        let deviations = variances.into_iter().map(|variance: f64| variance.sqrt()).collect();
+        // What never changes says nothing, and its mean is off by what rounding adds up to.
+        let deviation = |(variance, mean): (f64, &f64)| {
+            let deviation = variance.sqrt();
+            if deviation > 1e-9 * mean.abs() { deviation } else { 0.0 }
+        };
+        let deviations = variances.into_iter().zip(&means).map(deviation).collect();
         Self { means, deviations }
     }
 
@@ -220,7 +224,7 @@ mod tests {
         let solved = |index: usize| index.is_multiple_of(3);
         let state = |index: usize| {
             let told = if solved(index) { 1.0 } else { -1.0 };
-            vec![told + 3.0 * noise(index, 37), 50.0 * noise(index, 59), 7.0]
+            vec![told + 3.0 * noise(index, 37), 50.0 * noise(index, 59), 7000.3]
         };
         ((0..count).map(state).collect(), (0..count).map(solved).collect())
     }

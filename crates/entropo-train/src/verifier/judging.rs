@@ -134,9 +134,11 @@ impl Judging {
     }
 
     /// A hash of everything that prompts are made of, attempts aside: a head that was fitted with another one judges
-    /// something else.
+    /// something else. How many tokens a prompt may have, and [`least_mass`](JudgePrompt::least_mass), which is asked of
+    /// words and not of a head, do not count.
     pub fn fingerprint(&self) -> String {
-        let prompt = serde_json::to_vec(&self.prompt).unwrap_or_default();
+        let prompt = JudgePrompt { least_mass: 0.0, ..self.prompt.clone() };
+        let prompt = serde_json::to_vec(&prompt).unwrap_or_default();
         let hash = Sha256::new().chain_update(self.format.fingerprint()).chain_update(prompt).finalize();
         hash.iter().map(|byte| format!("{byte:02x}")).collect()
     }

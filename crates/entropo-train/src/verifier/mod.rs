@@ -6,7 +6,7 @@
 //!   assumed: templates and tokenizers put the strangest things before a first word.
 //! * [`Balance`]: which attempts are learned from, so that a verifier cannot be right by knowing its tasks.
 //! * [`judgements`]: examples of them. Only the answer is learned.
-//! * [`LocalVerifier`]: scores of attempts, batched, what their prompts begin with in common computed once.
+//! * [`LocalVerifier`]: scores of attempts, batched, what the prompts of a batch begin with in common computed once.
 //! * [`Head`]: a linear head in the place of the two words, and its file beside the adapter.
 
 mod balance;

@@ -27,8 +27,8 @@ fn prompt() -> JudgePrompt {
     }
 }
 
-fn judging(prompt: JudgePrompt, budget: usize) -> Judging {
-    Judging::new(Arc::new(chat()), prompt, budget).unwrap()
+fn judging(prompt: JudgePrompt, budget: usize) -> Arc<Judging> {
+    Arc::new(Judging::new(Arc::new(chat()), prompt, budget).unwrap())
 }
 
 fn config(context: usize) -> DecoderConfig {

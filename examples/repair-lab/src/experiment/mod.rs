@@ -17,7 +17,9 @@ use entropo::train::objective::Objective;
 
 pub use files::Files;
 pub use phases::Screen;
+pub(crate) use phases::rollout_note;
 pub use settings::{Settings, SettingsError};
+pub(crate) use settings::{engine, write_or_compare};
 
 use crate::environment::Lab;
 use crate::evaluate::{PerTask, evaluate};
@@ -87,7 +89,7 @@ pub async fn run(
     live: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Results, ExperimentError> {
-    settings.write_or_compare(&policy.digest()?, &files.settings())?;
+    write_or_compare(settings, &policy.digest()?, &files.settings())?;
     let mut experiment = Experiment { settings, files, screen, cancel, phases: Vec::new() };
     experiment.show_one_repair(policy, live).await?;
     let preferences = experiment.preferences(policy).await?;
@@ -143,7 +145,7 @@ impl Experiment<'_> {
         let clock = self.screen.begin("one repair, live");
         let tasks = draw_tasks(EVALUATION_TASKS, self.settings.seed, 1, &self.settings.difficulty).await?;
         let lab = Lab::new(&tasks)?;
-        let model = Arc::new(policy.serve("SFT", self.settings.engine())?);
+        let model = Arc::new(policy.serve("SFT", engine())?);
         for task in &tasks {
             let id = RolloutId::new(&task.id, 0);
             let seed = rollout_seed(self.settings.evaluation_seed(), &id);
@@ -159,7 +161,7 @@ impl Experiment<'_> {
         let clock = self.screen.begin("rollouts for preferences");
         let count = settings.training_tasks;
         let tasks = draw_tasks(PREFERENCE_TASKS, settings.seed, count, &settings.difficulty).await?;
-        let model = Arc::new(policy.serve("SFT", settings.engine())?);
+        let model = Arc::new(policy.serve("SFT", engine())?);
         let bar = self.screen.bar("rollouts");
         let store = self.files.rollouts("preferences");
         let seed = settings.seed.wrapping_mul(2);
@@ -195,7 +197,7 @@ impl Experiment<'_> {
         let clock = self.screen.begin(&format!("evaluating {name}"));
         let count = settings.evaluation_tasks;
         let tasks = draw_tasks(EVALUATION_TASKS, settings.seed, count, &settings.difficulty).await?;
-        let model = Arc::new(policy.serve(name, settings.engine())?);
+        let model = Arc::new(policy.serve(name, engine())?);
         let bar = self.screen.bar("rollouts");
         let store = self.files.rollouts(name);
         let seed = settings.evaluation_seed();

@@ -15,7 +15,7 @@ pub struct Screen {
 }
 
 /// A phase under way.
-pub(super) struct Clock<'a> {
+pub(crate) struct Clock<'a> {
     screen: &'a Screen,
     name: String,
     start: Instant,
@@ -33,11 +33,11 @@ impl Screen {
         Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), quiet: true }
     }
 
-    pub(super) fn begin(&self, name: &str) -> Clock<'_> {
+    pub(crate) fn begin(&self, name: &str) -> Clock<'_> {
         Clock { screen: self, name: name.to_owned(), start: Instant::now() }
     }
 
-    pub(super) fn bar(&self, unit: &'static str) -> ProgressBar {
+    pub(crate) fn bar(&self, unit: &'static str) -> ProgressBar {
         let template = "  [{bar:40}] {pos}/{len} {prefix}  {elapsed} (eta {eta}) {msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bars.add(ProgressBar::new(0)).with_style(style).with_prefix(unit)
@@ -53,20 +53,20 @@ impl Screen {
 }
 
 impl Clock<'_> {
-    pub(super) fn end(self, note: String) -> Phase {
+    pub(crate) fn end(self, note: String) -> Phase {
         let seconds = self.start.elapsed().as_secs_f64();
         self.screen.line(&format!("{:>7.1} s  {:<28} {note}", seconds, self.name));
         Phase { name: self.name, seconds, note }
     }
 
-    pub(super) fn end_with_rate(self, amount: usize, unit: &str) -> Phase {
+    pub(crate) fn end_with_rate(self, amount: usize, unit: &str) -> Phase {
         let rate = amount as f64 / self.start.elapsed().as_secs_f64();
         self.end(format!("{amount} {unit}, {rate:.0}/s"))
     }
 }
 
 /// How many rollouts and sampled tokens, for a [`Phase`].
-pub(super) fn rollout_note(tasks: &[Vec<Trajectory>]) -> String {
+pub(crate) fn rollout_note(tasks: &[Vec<Trajectory>]) -> String {
     let rollouts: usize = tasks.iter().map(Vec::len).sum();
     let sampled: usize = tasks.iter().flatten().map(|trajectory| trajectory.usage.completion_tokens).sum();
     format!("{rollouts} rollouts, {sampled} sampled tokens")

@@ -83,26 +83,27 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Writes the settings and the starting policy's [`digest`](crate::policy::Policy::digest), or makes sure that those
-    /// already there are the same.
-    pub(super) fn write_or_compare(&self, policy: &str, path: &Path) -> Result<(), SettingsError> {
-        let effective = serde_json::json!({ "policy": policy, "settings": self });
-        let text = format!("{effective:#}\n");
-        if !path.exists() {
-            return Ok(write_file(path, text.as_bytes())?);
-        }
-        let there =
-            std::fs::read_to_string(path).map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
-        if there == text { Ok(()) } else { Err(SettingsError::Other { path: path.to_owned() }) }
-    }
-
     /// Seed of the evaluation's sampling: the same for all arms.
     pub(super) fn evaluation_seed(&self) -> u64 {
         self.seed.wrapping_mul(2).wrapping_add(1)
     }
+}
 
-    pub(super) fn engine(&self) -> EngineConfig {
-        // Finished rollouts are never continued: more would only be remembered.
-        EngineConfig { cache_bytes: 256 << 20, ..EngineConfig::default() }
+/// Writes settings and the starting policy's [`digest`](crate::policy::Policy::digest), or makes sure that those already
+/// there are the same.
+pub(crate) fn write_or_compare(settings: &impl Serialize, policy: &str, path: &Path) -> Result<(), SettingsError> {
+    let effective = serde_json::json!({ "policy": policy, "settings": settings });
+    let text = format!("{effective:#}\n");
+    if !path.exists() {
+        return Ok(write_file(path, text.as_bytes())?);
     }
+    let there =
+        std::fs::read_to_string(path).map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
+    if there == text { Ok(()) } else { Err(SettingsError::Other { path: path.to_owned() }) }
+}
+
+/// How the lab's policies are served.
+pub(crate) fn engine() -> EngineConfig {
+    // Finished rollouts are never continued: more would only be remembered.
+    EngineConfig { cache_bytes: 256 << 20, ..EngineConfig::default() }
 }

@@ -1,4 +1,4 @@
-//! How models behind servers are reached: what [`openai`](super::openai) and [`anthropic`](super::anthropic) have in
+//! How models behind servers are reached: what `openai` and `anthropic` have in
 //! common.
 //!
 //! A [`Connection`] says where the server is, with which key, how patiently and how often it is asked. It knows nothing of

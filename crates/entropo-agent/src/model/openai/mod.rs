@@ -19,6 +19,7 @@
 
 mod conversation;
 mod length;
+mod listed;
 mod llama_cpp;
 mod request;
 mod response;
@@ -33,13 +34,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use self::length::Length;
+pub use self::listed::ListedToken;
 use self::llama_cpp::Tokenized;
 use self::request::Settings;
 use self::response::Completion;
 use self::sampling::TokenSource;
 use super::http::{BuildError, Call, Client, Connection, KeyHeader, Received, Tell};
 use super::{ChatModel, ChatRequest, ChatResponse, Delta, ModelError, Prices, Reply, StopReason, ToolCalling};
-use crate::verifier::ListedToken;
 
 /// A model behind a server that speaks OpenAI's chat completions. Clones share connections and rate limit.
 #[derive(Clone, Debug)]

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value, json};
 
+use super::listed::ListedToken;
 use super::llama_cpp;
 use super::wire::{CallPiece, Content, Function, Logprob, Piece, Words};
 use crate::model::draft::{CallDraft, Draft, MAX_CALLS};
 use crate::model::http::{Event, ReadReply, Refusal, Tell, WireError};
 use crate::model::{Delta, SampledTokens, StopReason};
-use crate::verifier::ListedToken;
 
 /// What follows the last piece.
 const DONE: &str = "[DONE]";

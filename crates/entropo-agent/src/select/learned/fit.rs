@@ -5,7 +5,7 @@
 //! is found does not show. Newton's method finds it in a few steps: solve H d = g, then take d, half of it, and so on
 //! until the value falls. Examples are sorted by rollout first, since sums depend on their order in the last digits.
 
-use entropo_core::stats::sigmoid;
+use entropo_core::stats::{negative_log_sigmoid, sigmoid};
 
 use super::solve::solve;
 use super::{Example, Feature, LogisticModel, WeighedFeature};
@@ -156,7 +156,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 fn value(rows: &[(Vec<f64>, f64)], weights: &[f64], penalty: f64) -> f64 {
     let losses = rows.iter().map(|(row, label)| {
         let z = dot(row, weights);
-        z.max(0.0) + (-z.abs()).exp().ln_1p() - label * z
+        negative_log_sigmoid(-z) - label * z
     });
     let squares: f64 = weights.iter().skip(1).map(|weight| weight * weight).sum();
     losses.sum::<f64>() + penalty / 2.0 * squares

@@ -15,8 +15,9 @@ use crate::select::{Measured, Rule, Scores, Stage, Verdict, judge};
 #[serde(tag = "rule", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum StopRule {
-    /// The most frequent patch cannot be reached any more, even if all rollouts that are left make the second one. The
-    /// vote over the whole budget would end the same: the error is 0.
+    /// The most frequent patch cannot be reached any more, even if all rollouts that are left make the second one. A
+    /// vote over the whole budget, of finished rollouts with a patch that changes something by the same rules, would end
+    /// the same: the error is 0.
     Majority {
         /// When two patches are the same.
         #[serde(default)]
@@ -104,9 +105,12 @@ impl StopRule {
                     .then(|| settled("sequential", reason, *error, leader.voters))
             }
             Self::Accept { checks, verifier } => {
+                let patch = PatchRules::default();
                 let passes = |candidate: &&&Trajectory| {
-                    let all = checks.iter().chain([verifier]);
-                    candidate.exit.is_finished() && all.into_iter().all(|check| check.passes(candidate, scores))
+                    let mut all = checks.iter().chain([verifier]);
+                    candidate.exit.is_finished()
+                        && all.all(|check| check.passes(candidate, scores))
+                        && !patch.normalise(&candidate.outcome.patch).is_empty()
                 };
                 let accepted: Vec<RolloutId> =
                     drawn.iter().filter(passes).map(|candidate| candidate.id.clone()).collect();

@@ -201,6 +201,9 @@ fn a_missing_score_accepts_nothing_and_rules_are_configuration() {
     assert_eq!(budget.settled(&[&one], &scores), None, "no verifier is not a verifier that says 0");
     scores.insert(one.id.clone(), "verifier", 0.0).unwrap();
     assert_eq!(budget.settled(&[&one], &scores).unwrap().rollouts, std::slice::from_ref(&one.id));
+    let mut idle = one.clone();
+    idle.outcome.patch = "diff --git a/tests/test_a.py b/tests/test_a.py\n@@ -1 +1 @@\n-a\n+b\n".to_owned();
+    assert_eq!(budget.settled(&[&idle], &scores), None, "tests alone are no answer");
     let mut lost = one;
     lost.exit = ExitReason::Panic;
     assert_eq!(budget.settled(&[&lost], &scores), None);

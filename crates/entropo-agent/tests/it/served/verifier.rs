@@ -1,7 +1,11 @@
 //! Verifiers behind servers: what is asked, where the answer is found, and what is missing.
 
-use entropo_agent::verifier::{JudgePrompt, MissingScore, Scored, ServedVerifier, record};
-use entropo_agent::{CancellationToken, ModelError};
+use std::sync::Arc;
+
+use entropo_agent::select::Score;
+use entropo_agent::select::scorer::{Scorer, score_all};
+use entropo_agent::verifier::{JudgePrompt, MissingScore, Scored, ServedVerifier, VERIFIER, record};
+use entropo_agent::{CancellationToken, ModelError, Selector, StageConfig};
 use entropo_core::stats::Temperature;
 use entropo_core::{ExitReason, Message, RolloutId, Trajectory};
 use serde_json::{Value, json};
@@ -128,6 +132,33 @@ async fn refusals_and_cancelling_are_missing_scores_of_their_attempts_alone() {
     cancel.cancel();
     let error = verifier.judge(&attempt(0), &cancel).await.unwrap_err();
     assert!(matches!(error, MissingScore::Model(ModelError::Cancelled)), "{error}");
+}
+
+/// In the place of any other score: probabilities with their temperature, and failures of their own.
+#[tokio::test]
+async fn a_verifier_is_one_of_a_selectors_scorers() {
+    let refusal = json!({"error": {"message": "top_logprobs is not supported", "type": "invalid_request_error"}});
+    let server = Server::start(move |_, asked| {
+        let text = asked.body["messages"][1]["content"].as_str().unwrap();
+        let Some(yes) = ["+patch 0\n", "+patch 2\n"].iter().position(|patch| text.contains(patch)) else {
+            return json_body(400, &refusal);
+        };
+        let yes = [0.2, 0.8][yes];
+        json_body(200, &reply(&[("YES", &[("YES", yes), ("NO", 1.0 - yes)])]))
+    });
+    let verifier = ServedVerifier::new(server.await.openai(), JudgePrompt::default(), 1000).unwrap();
+    let scorers: [Arc<dyn Scorer>; 1] = [Arc::new(verifier.calibrated(Temperature::new(2.0).unwrap()))];
+    let attempts = [0, 1, 2].map(attempt);
+    let attempts: Vec<&Trajectory> = attempts.iter().collect();
+    let scored = score_all(&scorers, &attempts, 2, &CancellationToken::new()).await;
+    let [failure] = &scored.failures[..] else { panic!("{scored:?}") };
+    assert!(failure.rollout == attempts[1].id && failure.name == VERIFIER, "{failure:?}");
+    assert!(failure.reason.contains("top_logprobs is not supported"), "{failure:?}");
+    // Odds of 4 to 1 are 2 to 1 at a temperature of 2.
+    let found = scored.scores.get(&attempts[2].id, "verifier").unwrap();
+    assert!((found - 2.0 / 3.0).abs() < 1e-9, "{found}");
+    let selector = Selector::from_config([StageConfig::Score(Score::new("verifier"))]);
+    assert_eq!(selector.select_by(&attempts, &scored.scores).unwrap().chosen.as_ref(), Some(&attempts[2].id));
 }
 
 #[tokio::test]

@@ -80,6 +80,9 @@ pub fn sharegpt(row: &Row) -> Result<Value, ExportError> {
         Record::Demonstration(_) => return llama_factory(row),
         Record::Labelled { side, desirable } => {
             let dialogue = dialogue(side, FORMAT, "the row")?;
+            if !learns_all(dialogue, 0) {
+                return Err(lost(Loss::Mask, "the row"));
+            }
             columns.insert("conversations".to_owned(), conversation(dialogue, "conversations")?.into());
             columns.insert("kto_tag".to_owned(), (*desirable).into());
             dialogue

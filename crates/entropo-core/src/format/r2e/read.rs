@@ -48,8 +48,9 @@ impl R2eRun {
         let tokens = |count: i64| usize::try_from(count).unwrap_or(0);
         for step in &self.trajectory_steps {
             trajectory.usage.model_calls += 1;
-            trajectory.usage.prompt_tokens += tokens(step.token_usage_prompt);
-            trajectory.usage.completion_tokens += tokens(step.token_usage_completion);
+            let usage = &mut trajectory.usage;
+            usage.prompt_tokens = usage.prompt_tokens.saturating_add(tokens(step.token_usage_prompt));
+            usage.completion_tokens = usage.completion_tokens.saturating_add(tokens(step.token_usage_completion));
         }
         trajectory
     }

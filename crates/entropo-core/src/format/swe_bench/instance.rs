@@ -99,7 +99,7 @@ pub struct LocalInstance {
     pub id: String,
     /// What is wrong, in words.
     pub problem: String,
-    /// A folder, or what git clones.
+    /// A folder, an archive, or what git clones.
     pub repository: String,
     /// The commit to start from; the one that is checked out if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,9 +107,18 @@ pub struct LocalInstance {
     /// The container image to work in, if it is to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Commands that make the files ready, once, before anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<String>,
     /// The command that runs the tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+    /// How what it prints is read, such as `pytest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The reference solution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<String>,
     /// A patch with the hidden tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_patch: Option<String>,

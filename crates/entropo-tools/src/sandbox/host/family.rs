@@ -30,9 +30,7 @@ pub(in crate::sandbox) struct Family {
 impl Family {
     /// A family without members, its mark given to no other on this machine.
     pub(in crate::sandbox) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed) & ((1 << 30) - 1);
-        Self { mark: (1 << 52) | (u64::from(process::id()) << 30) | number, group: None, monitor: None }
+        Self { mark: next_mark(), group: None, monitor: None }
     }
 
     /// A command for `sh` that makes it and what it starts a member.
@@ -119,6 +117,13 @@ impl Drop for Family {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A limit of resident memory, in KiB, that no other family started by this process has.
+pub(in crate::sandbox) fn next_mark() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed) & ((1 << 30) - 1);
+    (1 << 52) | (u64::from(process::id()) << 30) | number
 }
 
 /// A signal to one that is gone is no error.

@@ -26,8 +26,12 @@ use super::process::{Control, Input, Process};
 use super::{Limits, Promise, Promises, SandboxError, SandboxKind, Status};
 
 pub(super) use family::Family;
+#[cfg(feature = "kubernetes-any")]
+pub(super) use family::next_mark;
 pub(super) use launcher::Launcher;
-pub(super) use programs::{Programs, canonical_directory, directory};
+pub(super) use programs::Programs;
+#[cfg(any(feature = "container", feature = "kubernetes-any"))]
+pub(super) use programs::{canonical_directory, directory};
 pub(super) use scratch::Scratch;
 pub(super) use site::Site;
 

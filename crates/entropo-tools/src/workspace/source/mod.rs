@@ -1,10 +1,12 @@
 //! Where the files of a [`Template`](super::Template) come from.
 //!
 //! All sources but directories go through one [`Writer`], which refuses what would land anywhere else. A source yields
-//! entries, so that another kind, such as the layers of a container's image, is a function that feeds the writer.
+//! entries, so that another kind is a function that feeds the writer.
 
 mod archive;
 mod git;
+#[cfg(feature = "container")]
+mod image;
 mod tar;
 mod writer;
 mod zip;
@@ -38,6 +40,17 @@ pub enum Source {
         /// How many of each path's first directories are cut off; files of fewer are left out.
         strip: usize,
     },
+    /// A directory of a container's image, such as the repository that a benchmark ships in it. Docker or Podman fetches
+    /// the image if it is missing; nothing of it is run.
+    #[cfg(feature = "container")]
+    Image {
+        /// The image's name.
+        image: String,
+        /// The directory's absolute path, not `/` itself.
+        path: String,
+        /// The engine's socket, in place of the one that is looked for.
+        socket: Option<PathBuf>,
+    },
 }
 
 impl Source {
@@ -49,6 +62,12 @@ impl Source {
     /// An archive, with its paths as they are.
     pub fn archive(path: impl Into<PathBuf>) -> Self {
         Self::Archive { path: path.into(), strip: 0 }
+    }
+
+    /// A directory of a container's image, from the engine that is found.
+    #[cfg(feature = "container")]
+    pub fn image(image: impl Into<String>, path: impl Into<String>) -> Self {
+        Self::Image { image: image.into(), path: path.into(), socket: None }
     }
 }
 
@@ -102,6 +121,11 @@ pub(super) fn lay_down(
         Source::Archive { path, strip } => {
             let mut writer = Writer::new(path, to, limits)?;
             archive::unpack(path, *strip, &mut writer)
+        }
+        #[cfg(feature = "container")]
+        Source::Image { image, path, socket } => {
+            let mut writer = Writer::new(Path::new(&format!("{image}:{path}")), to, limits)?;
+            image::unpack(image, path, socket.as_deref(), &mut writer)
         }
     }
 }

@@ -111,6 +111,12 @@ impl Writer {
         self.enter(&path).map(drop)
     }
 
+    /// Whether nothing was written yet.
+    #[cfg(feature = "container")]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
     fn count(&mut self) -> Result<(), WorkspaceError> {
         self.entries += 1;
         check(&self.source, self.limits, self.entries, self.bytes)

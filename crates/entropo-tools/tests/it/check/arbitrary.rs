@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use entropo_tools::check::swe_bench::LogParser;
 use entropo_tools::check::{LogFormat, RegexFormat, Status};
 use proptest::prelude::*;
 
@@ -95,11 +96,55 @@ fn read(format: &LogFormat, log: &str) -> (BTreeMap<String, bool>, bool) {
     (tests.collect(), report.complete)
 }
 
+const PARSERS: [&str; 34] = [
+    "pytest",
+    "pytest_options",
+    "pytest_v2",
+    "django",
+    "seaborn",
+    "sympy",
+    "matplotlib",
+    "redis",
+    "jq",
+    "micropython_test",
+    "googletest",
+    "gotest",
+    "maven",
+    "ant",
+    "gradle_custom",
+    "jest",
+    "jest_json",
+    "vitest",
+    "karma",
+    "tap",
+    "carbon",
+    "grommet",
+    "marked",
+    "phpunit",
+    "minitest",
+    "cucumber",
+    "ruby_unit",
+    "cargo",
+    "highlightjs",
+    "calypso",
+    "chart_js",
+    "bpmn_js",
+    "openlayers",
+    "eslint",
+];
+
 proptest! {
     #[test]
     fn no_log_makes_a_reader_panic(log in log()) {
         for format in formats() {
             let _ = format.parse(&log);
+        }
+    }
+
+    #[test]
+    fn no_log_makes_a_parser_of_swe_bench_panic(log in log()) {
+        for name in PARSERS {
+            let _ = LogParser::named(&format!("parse_log_{name}"), "").unwrap().parse(&log);
         }
     }
 

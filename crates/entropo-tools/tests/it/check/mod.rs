@@ -4,3 +4,4 @@ mod arbitrary;
 mod broken;
 mod logs;
 mod run;
+mod trial;

@@ -11,7 +11,7 @@ use std::process::Command as Program;
 use std::time::Duration;
 
 use entropo_tools::sandbox::{ContainerOptions, ContainerSandbox, Input, SandboxOptions, Status, image_files};
-use entropo_tools::{Command, ExecResult, Sandbox, SandboxError};
+use entropo_tools::{Command, ExecResult, Sandbox, SandboxError, Source, Template, Workspace};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
@@ -125,4 +125,22 @@ async fn files_of_an_image_come_as_an_archive() {
     assert!(unpacked.success());
     assert_eq!(fs::read_to_string(directory.path().join("etc/entropo-test")).unwrap(), "entropo\n");
     assert!(image_files(IMAGE, "/no/such/path", None).await.is_err());
+}
+
+#[tokio::test]
+async fn an_image_s_directory_is_a_template() {
+    if !is_possible().await {
+        return;
+    }
+    let template = Template::of(Source::image(IMAGE, "/etc")).make().await.unwrap();
+    assert_eq!(fs::read_to_string(template.files().join("entropo-test")).unwrap(), "entropo\n");
+    let workspace = Workspace::of(template).await.unwrap();
+    fs::write(workspace.root().join("entropo-test"), "changed\n").unwrap();
+    assert!(workspace.patch().await.unwrap().contains("-entropo\n+changed\n"));
+
+    let refused = async |path: &str| Template::of(Source::image(IMAGE, path)).make().await.unwrap_err().to_string();
+    assert!(refused("/no/such/path").await.contains("/no/such/path"));
+    assert!(refused("/").await.contains("whole path"));
+    assert!(refused("etc").await.contains("whole path"));
+    assert!(refused("/etc/entropo-test").await.contains("no files"));
 }

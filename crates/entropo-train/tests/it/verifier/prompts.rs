@@ -89,6 +89,17 @@ fn a_prompt_that_is_too_long_loses_its_oldest_answers() {
     assert!(matches!(error, MissingScore::TooLong { budget: 59, .. }), "{error}");
 }
 
+/// A head judges the same whatever its prompts may cost and however sure the words would have to be.
+#[test]
+fn the_fingerprint_is_of_what_a_model_reads() {
+    let of = |prompt, budget| judging(prompt, budget).fingerprint();
+    let plain = of(prompt(), 512);
+    assert_eq!(of(prompt(), 4096), plain);
+    assert_eq!(of(JudgePrompt { least_mass: 0.5, ..prompt() }, 512), plain);
+    assert_ne!(of(JudgePrompt { question: "Well?".to_owned(), ..prompt() }, 512), plain);
+    assert_ne!(of(JudgePrompt { keep_turns: 1, ..prompt() }, 512), plain);
+}
+
 #[test]
 fn answers_that_the_tokenizer_cannot_tell_apart_are_refused() {
     let error = |prompt, budget| Judging::new(Arc::new(chat()), prompt, budget).unwrap_err();

@@ -3,6 +3,8 @@
 
 use std::ops::ControlFlow;
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 use entropo_agent::verifier::Scored;
 use entropo_core::Trajectory;
@@ -56,7 +58,7 @@ fn auroc(scored: &[Scored], attempts: &[Trajectory]) -> f64 {
     wins.clone().sum::<f64>() / wins.count() as f64
 }
 
-fn scores(decoder: &Decoder, judging: &Judging, attempts: &[Trajectory]) -> Vec<Scored> {
+fn scores(decoder: &Decoder, judging: &Arc<Judging>, attempts: &[Trajectory]) -> Vec<Scored> {
     LocalVerifier::new(decoder, judging).score(&attempts.iter().collect::<Vec<_>>())
 }
 
@@ -105,7 +107,7 @@ fn a_head_is_fitted_to_hidden_states_and_kept_beside_the_adapter() {
     let read = Head::load(directory.path(), 32, &judging.fingerprint()).unwrap();
     assert_eq!(read, head);
 
-    let scored = LocalVerifier::new(&decoder, &judging).head(&read).score(&held_out.iter().collect::<Vec<_>>());
+    let scored = LocalVerifier::new(&decoder, &judging).head(read).score(&held_out.iter().collect::<Vec<_>>());
     let found = auroc(&scored, &held_out);
     println!("held-out AUROC of the head {found:.3}, {report:?}");
     assert!(found > 0.95, "{found}");

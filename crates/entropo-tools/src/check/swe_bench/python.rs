@@ -1,0 +1,42 @@
+//! Texts as Python takes them apart, where that is not as Rust does.
+
+use ::regex::Regex;
+
+/// Python counts the four separators of ASCII as white space.
+pub(super) fn is_space(letter: char) -> bool {
+    letter.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&letter)
+}
+
+/// `str.split()`.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_space).filter(|word| !word.is_empty())
+}
+
+/// `str.strip()`.
+pub(super) fn stripped(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// The lines that a file has when Python opens it as text.
+pub(super) fn newlines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// A pattern in which `\s` and `\S` mean what they mean to Python.
+pub(super) fn pattern(text: &str) -> Result<Regex, ::regex::Error> {
+    Regex::new(&text.replace(r"\s", r"[\s\x1c-\x1f]").replace(r"\S", r"[^\s\x1c-\x1f]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_are_white_space() {
+        assert_eq!(words("a\u{1c}b \u{a0}c\u{1f}").collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(stripped("\u{1d} a \n"), "a");
+        assert!(pattern(r"^a\sb\S$").unwrap().is_match("a\u{1e}bc"));
+        assert!(!pattern(r"^a\S$").unwrap().is_match("a\u{1e}"));
+        assert_eq!(newlines("a\r\nb\rc\n\rd"), "a\nb\nc\n\nd");
+    }
+}

@@ -1,0 +1,60 @@
+//! Evaluates agents: `evaluate run` has a model solve the instances of a data set, `evaluate grade` judges patches by
+//! running tests, `evaluate summary` tells what it took and how good it was. `docs/evaluation.md` has the whole of it.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod dataset;
+mod environment;
+mod failure;
+mod grade;
+mod grade_log;
+mod ground;
+mod judge;
+mod live;
+mod model;
+mod report;
+mod run;
+mod submit;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Evaluates agents on SWE-bench, on data sets of its shape, and on tasks of one's own.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Box<run::Arguments>),
+    Grade(Box<grade::Arguments>),
+    GradeLog(grade_log::Arguments),
+    Summary(summary::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+    match go(Arguments::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn go(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments).await,
+        Command::Grade(arguments) => grade::run(&arguments).await,
+        Command::GradeLog(arguments) => grade_log::run(&arguments),
+        Command::Summary(arguments) => summary::run(&arguments),
+    }
+}

@@ -1,0 +1,229 @@
+//! `evaluate summary`: what rollouts took, and how good they were.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use entropo_agent::Selector;
+use entropo_core::stats::{Samples, Subsets, mean_pass_at_k, selector_regret};
+use entropo_core::{JsonlStore, RolloutId, Trajectory, TrajectoryStore, Usage};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::grade::Grade;
+use crate::run::{Time, files};
+use crate::{report, submit};
+
+/// Tells what the rollouts of a run took and how good they were: tokens, cost, time, why they ended, and once they are
+/// judged pass@k, best@k of the selector and what it loses.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The directory of `evaluate run`.
+    run: PathBuf,
+    /// Write it as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Summary {
+    model: String,
+    tasks: usize,
+    rollouts: usize,
+    judged: usize,
+    resolved: usize,
+    exits: BTreeMap<String, usize>,
+    usage: Usage,
+    cost_usd: Option<f64>,
+    seconds: f64,
+    mean_steps: f64,
+    /// Of the tasks whose rollouts are all judged, at least k of them.
+    at_k: Vec<AtK>,
+    per_task: BTreeMap<String, TaskSummary>,
+}
+
+#[derive(Debug, Serialize)]
+struct AtK {
+    k: usize,
+    tasks: usize,
+    pass: f64,
+    best: f64,
+    regret: f64,
+    exact: bool,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct TaskSummary {
+    rollouts: usize,
+    judged: usize,
+    resolved: usize,
+    submitted: Option<usize>,
+    submitted_resolved: Option<bool>,
+    usage: Usage,
+    seconds: f64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let directory = &arguments.run;
+    let path = files::trajectories(directory);
+    if !path.exists() {
+        let words = format!("{} is no directory of `evaluate run`: it has no trajectories.jsonl", directory.display());
+        return Err(Failure::Asked(words));
+    }
+    let rollouts = TrajectoryStore::open(path)?.into_records();
+    let summary = summarise(&rollouts, &grades(directory)?, &times(directory)?)?;
+    print!("{}", table(&summary));
+    if let Some(path) = &arguments.json {
+        report::put(path, &serde_json::to_string_pretty(&summary).map_err(Failure::json(path))?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn grades(run: &Path) -> Result<HashMap<RolloutId, bool>, Failure> {
+    let grades = JsonlStore::<Grade>::open(files::grades(run))?;
+    Ok(grades.into_records().into_iter().map(|grade| (grade.id, grade.resolved)).collect())
+}
+
+fn times(run: &Path) -> Result<HashMap<RolloutId, f64>, Failure> {
+    let times = JsonlStore::<Time>::open(files::times(run))?;
+    Ok(times.into_records().into_iter().map(|time| (time.id, time.seconds)).collect())
+}
+
+fn summarise(
+    rollouts: &[Trajectory],
+    grades: &HashMap<RolloutId, bool>,
+    times: &HashMap<RolloutId, f64>,
+) -> Result<Summary, Failure> {
+    let tasks = submit::by_task(rollouts);
+    let submitted: HashMap<&str, &RolloutId> =
+        submit::choose(rollouts)?.into_iter().map(|one| (one.id.task.as_str(), &one.id)).collect();
+    let mut summary = Summary {
+        model: rollouts.first().map_or_else(String::new, |one| one.model.clone()),
+        tasks: tasks.len(),
+        rollouts: rollouts.len(),
+        judged: 0,
+        resolved: 0,
+        exits: BTreeMap::new(),
+        usage: Usage::default(),
+        cost_usd: None,
+        seconds: 0.0,
+        mean_steps: 0.0,
+        at_k: Vec::new(),
+        per_task: BTreeMap::new(),
+    };
+    for rollout in rollouts {
+        let task = summary.per_task.entry(rollout.id.task.clone()).or_default();
+        let grade = grades.get(&rollout.id);
+        let (judged, resolved) = (usize::from(grade.is_some()), usize::from(grade == Some(&true)));
+        let seconds = times.get(&rollout.id).copied().unwrap_or_default();
+        task.rollouts += 1;
+        task.judged += judged;
+        task.resolved += resolved;
+        task.usage.add(&rollout.usage);
+        task.seconds += seconds;
+        summary.judged += judged;
+        summary.resolved += resolved;
+        summary.usage.add(&rollout.usage);
+        summary.seconds += seconds;
+        summary.mean_steps += rollout.steps() as f64 / rollouts.len() as f64;
+        *summary.exits.entry(exit(rollout)).or_default() += 1;
+    }
+    summary.cost_usd = summary.usage.cost_nano_usd.map(|cost| cost as f64 / 1e9);
+    for (task, id) in submitted {
+        if let Some(entry) = summary.per_task.get_mut(task) {
+            (entry.submitted, entry.submitted_resolved) = (Some(id.rollout), grades.get(id).copied());
+        }
+    }
+    summary.at_k = at_k(&tasks, grades)?;
+    Ok(summary)
+}
+
+fn exit(rollout: &Trajectory) -> String {
+    let written = serde_json::to_value(rollout.exit).ok();
+    written.as_ref().and_then(|exit| exit.as_str()).unwrap_or("unknown").to_owned()
+}
+
+/// pass@k, best@k and regret for k of 1, 2, 4 and so on.
+fn at_k(tasks: &BTreeMap<&str, Vec<&Trajectory>>, grades: &HashMap<RolloutId, bool>) -> Result<Vec<AtK>, Failure> {
+    let judged: Vec<(&Vec<&Trajectory>, Vec<f64>)> = tasks
+        .values()
+        .filter_map(|rollouts| {
+            let rewards = rollouts.iter().map(|one| grades.get(&one.id).map(|resolved| f64::from(u8::from(*resolved))));
+            Some((rollouts, rewards.collect::<Option<Vec<_>>>()?))
+        })
+        .collect();
+    let most = judged.iter().map(|(rollouts, _)| rollouts.len()).max().unwrap_or(0);
+    let mut all = Vec::new();
+    for k in std::iter::successors(Some(1), |k| Some(k * 2)).take_while(|k| *k <= most) {
+        let wide: Vec<_> = judged.iter().filter(|(rollouts, _)| rollouts.len() >= k).collect();
+        let samples: Vec<Samples> = wide
+            .iter()
+            .map(|(rollouts, rewards)| {
+                let solved = rewards.iter().filter(|reward| **reward > 0.0).count();
+                Samples { drawn: rollouts.len(), solved }
+            })
+            .collect();
+        let subsets = Subsets { at_most: 1000, ..Subsets::default() };
+        let (mut best, mut regret, mut exact) = (0.0, 0.0, true);
+        for (rollouts, rewards) in &wide {
+            let found = selector_regret(rewards, k, subsets, |subset| pick(rollouts, subset))?;
+            best += found.selected / wide.len() as f64;
+            regret += found.regret / wide.len() as f64;
+            exact &= found.exact;
+        }
+        all.push(AtK { k, tasks: wide.len(), pass: mean_pass_at_k(&samples, k)?, best, regret, exact });
+    }
+    Ok(all)
+}
+
+/// Which of a subset the selector submits.
+fn pick(rollouts: &[&Trajectory], subset: &[usize]) -> Option<usize> {
+    let candidates: Vec<&Trajectory> = subset.iter().filter_map(|index| rollouts.get(*index).copied()).collect();
+    let chosen = Selector::hybrid().select(&candidates).ok()?.chosen?;
+    subset.iter().copied().find(|index| rollouts.get(*index).is_some_and(|one| one.id == chosen))
+}
+
+fn table(summary: &Summary) -> String {
+    let Summary { model, tasks, rollouts, judged, resolved, usage, seconds, mean_steps, .. } = summary;
+    let mut text = format!("{model}: {rollouts} rollouts of {tasks} tasks, {judged} judged, {resolved} resolved\n");
+    let each = |whole: f64| whole / (*rollouts).max(1) as f64;
+    let cost = summary.cost_usd.map_or("unknown".to_owned(), |cost| format!("{cost:.4} US dollars"));
+    _ = writeln!(text, "  cost     {cost}");
+    _ = writeln!(
+        text,
+        "  tokens   {} read ({} cached), {} written",
+        usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens
+    );
+    _ = writeln!(
+        text,
+        "  calls    {} of the model, {} of tools, {} of them bad",
+        usage.model_calls, usage.tool_calls, usage.bad_calls
+    );
+    _ = writeln!(text, "  time     {seconds:.0} s in all, {:.0} s and {mean_steps:.1} steps a rollout", each(*seconds));
+    let exits: Vec<String> = summary.exits.iter().map(|(exit, count)| format!("{exit} {count}")).collect();
+    _ = writeln!(text, "  exits    {}", exits.join(", "));
+    if summary.at_k.is_empty() {
+        _ = writeln!(text, "\nNo task is judged; evaluate grade --run does that.");
+    } else {
+        _ = writeln!(text, "\n{:>4} {:>6} {:>8} {:>8} {:>8}", "k", "tasks", "pass@k", "best@k", "regret");
+        for AtK { k, tasks, pass, best, regret, exact } in &summary.at_k {
+            let sampled = if *exact { "" } else { "  (of sampled subsets)" };
+            _ = writeln!(text, "{k:>4} {tasks:>6} {pass:>8.3} {best:>8.3} {regret:>8.3}{sampled}");
+        }
+    }
+    _ = writeln!(text, "\n{:<40} {:>8} {:>9} {:>10} {:>9}  submitted", "task", "resolved", "of", "tokens", "seconds");
+    for (task, one) in &summary.per_task {
+        let tokens = one.usage.prompt_tokens + one.usage.completion_tokens;
+        let submitted = match (one.submitted, one.submitted_resolved) {
+            (Some(number), Some(true)) => format!("#{number}, resolved"),
+            (Some(number), Some(false)) => format!("#{number}, unresolved"),
+            (Some(number), None) => format!("#{number}"),
+            (None, _) => "none".to_owned(),
+        };
+        let of = format!("{}/{}", one.judged, one.rollouts);
+        _ = writeln!(text, "{task:<40} {:>8} {of:>9} {tokens:>10} {:>9.0}  {submitted}", one.resolved, one.seconds);
+    }
+    text
+}

@@ -1,0 +1,128 @@
+//! From a data set and a server to a summary.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, json_of};
+use crate::server::Server;
+
+fn edit(new: &str) -> (&'static str, Value) {
+    let old = "add() { echo $(($1 - $2)); }";
+    ("editor", json!({"command": "str_replace", "path": "shop.sh", "old_str": old, "new_str": new}))
+}
+
+fn finish() -> (&'static str, Value) {
+    ("finish", json!({}))
+}
+
+#[test]
+fn rollouts_are_made_judged_and_summed_up_and_never_twice() {
+    let place = Place::new();
+    // Whatever its seed, each rollout repairs the shop.
+    let right = || vec![edit("add() { echo $(($1 + $2)); }"), finish()];
+    let server = Server::start([right(), right()]);
+    let arguments = [
+        "--base-url",
+        &server.url,
+        "--model",
+        "org/m",
+        "--output",
+        "run",
+        "-n",
+        "3",
+        "--jobs",
+        "2",
+        "--prices",
+        "1",
+        "10",
+    ];
+    let ran = place.evaluate("run", &arguments);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.printed.contains("3 of 3 rollouts are made") && ran.printed.contains("1 predictions"), "{ran:?}");
+    assert_eq!(server.asked(), 6);
+
+    let lines = fs::read_to_string(place.path("run/predictions.jsonl")).unwrap();
+    let prediction: Value = serde_json::from_str(lines.trim_end()).unwrap();
+    let keys: Vec<&String> = prediction.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["instance_id", "model_name_or_path", "model_patch"]);
+    assert!(prediction["model_patch"].as_str().unwrap().contains("+add() { echo $(($1 + $2)); }"), "{prediction}");
+
+    // The same command makes what is missing: nothing, then two more.
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    assert_eq!(server.asked(), 6);
+    let more = arguments.map(|word| if word == "3" { "5" } else { word });
+    assert_eq!(place.evaluate("run", &more).status, 0);
+    assert_eq!(server.asked(), 10);
+
+    let before = place.program(&["summary", "run"]);
+    assert!(before.printed.contains("No task is judged"), "{before:?}");
+    let graded = place.evaluate("grade", &["--run", "run"]);
+    assert!(graded.status == 0 && graded.printed.contains("shop-1#4: resolved"), "{graded:?}");
+    assert_eq!(json_of(&place.path("run/org__m.evaluation.json"))["resolved_ids"], json!(["shop-1"]));
+    let again = place.evaluate("grade", &["--run", "run"]);
+    assert!(
+        again.status == 0 && !again.printed.contains("shop-1#") && again.printed.contains("1 of 1 resolved"),
+        "{again:?}"
+    );
+
+    let summary = place.program(&["summary", "run", "--json", "summary.json"]);
+    assert!(summary.printed.contains("5 rollouts of 1 tasks, 5 judged, 5 resolved"), "{summary:?}");
+    let summary = json_of(&place.path("summary.json"));
+    assert_eq!(summary["usage"]["prompt_tokens"], json!(1000));
+    assert_eq!(summary["exits"], json!({"agent": 5}));
+    assert!((summary["cost_usd"].as_f64().unwrap() - (1000.0 + 100.0 * 10.0) / 1e6).abs() < 1e-12, "{summary}");
+    assert_eq!(summary["at_k"][2], json!({"k": 4, "tasks": 1, "pass": 1.0, "best": 1.0, "regret": 0.0, "exact": true}));
+}
+
+#[test]
+fn pass_at_k_counts_what_is_solved_and_idle_rollouts_are_not_run() {
+    let place = Place::new();
+    // What a rollout does depends on its seed, which depends on its name; nobody knows beforehand how many do what.
+    let server = Server::start([vec![edit("add() { echo $(($1 + $2)); }"), finish()], vec![finish()]]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run", "-n", "8", "--jobs", "4"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    assert_eq!(place.evaluate("grade", &["--run", "run"]).status, 0);
+    place.program(&["summary", "run", "--json", "summary.json"]);
+    let summary = json_of(&place.path("summary.json"));
+    let grades = fs::read_to_string(place.path("run/grades.jsonl")).unwrap();
+    let solved = grades.matches("\"resolved\":true").count();
+    assert!((1..8).contains(&solved), "all seeds are alike: {grades}");
+    let pass = summary["at_k"][0]["pass"].as_f64().unwrap();
+    assert!((pass - solved as f64 / 8.0).abs() < 1e-12, "{summary}");
+    let [best, regret, pass] = ["best", "regret", "pass"].map(|key| summary["at_k"][1][key].as_f64().unwrap());
+    assert!((best + regret - pass).abs() < 1e-12, "{summary}");
+    let judged = fs::read_dir(place.path("run/logs/run_evaluation/evaluation")).unwrap().count();
+    assert_eq!(judged, solved);
+}
+
+#[test]
+fn the_agent_never_sees_what_would_give_the_solution_away() {
+    let place = Place::new();
+    let server = Server::start([
+        vec![("shell", json!({"command": "ls -a . tests"})), finish()],
+        vec![("shell", json!({"command": "ls -a . tests"})), finish()],
+    ]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    let kept = fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap();
+    assert!(kept.contains("shop.sh") && kept.contains("The shop cannot add."), "{kept}");
+    assert!(!kept.contains("hidden") && !kept.contains("FAIL_TO_PASS") && !kept.contains("$1 + $2"), "{kept}");
+}
+
+#[test]
+fn a_run_that_was_killed_while_it_wrote_goes_on() {
+    let place = Place::new();
+    let right = || vec![edit("add() { echo $(($1 + $2)); }"), finish()];
+    let server = Server::start([right(), right()]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run", "-n", "3"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    let path = place.path("run/trajectories.jsonl");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 40]).unwrap();
+    let again = place.evaluate("run", &arguments);
+    assert!(again.status == 0 && again.printed.contains("3 of 3 rollouts are made"), "{again:?}");
+    assert_eq!(server.asked(), 8, "two whole rollouts are kept, and one is made again");
+    let graded = place.evaluate("grade", &["--run", "run"]);
+    assert!(graded.status == 0 && graded.printed.contains("1 of 1 resolved"), "{graded:?}");
+}

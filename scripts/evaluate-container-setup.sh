@@ -1,0 +1,40 @@
+#!/bin/sh
+# Makes the image `localhost/entropo-swe-bench-test`, which has what SWE-bench's images have, in small: git, bash, patch and a
+# repository at /testbed. Run scripts/container-test-setup.sh first, as root; nothing is pulled: programs are this machine's.
+#
+#   scripts/evaluate-container-setup.sh
+set -eu
+
+image=localhost/entropo-swe-bench-test
+for program in podman git bash patch ldd; do
+    command -v $program >/dev/null || { echo "evaluate-container-setup: install $program first" >&2; exit 1; }
+done
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+mkdir -p "$root/bin" "$root/usr/bin" "$root/etc" "$root/tmp" "$root/proc" "$root/sys" "$root/dev" "$root/root" "$root/workspace"
+cp /bin/busybox "$root/bin/busybox"
+for applet in $(/bin/busybox --list); do
+    case $applet in busybox | bash | patch) ;; *) ln -sf busybox "$root/bin/$applet" ;; esac
+done
+for program in git bash patch; do
+    path=$(command -v $program)
+    cp -L "$path" "$root/usr/bin/$program"
+    for library in $(ldd "$path" | grep -o '/[^ ]*'); do
+        mkdir -p "$root$(dirname "$library")"
+        cp -L "$library" "$root$library"
+    done
+done
+ln -sf /usr/bin/bash "$root/bin/bash"
+echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+echo 'root:x:0:' >"$root/etc/group"
+mkdir "$root/testbed"
+(
+    cd "$root/testbed"
+    echo 'echo helo' >greet.sh
+    echo 'Greets.' >README
+    git init -q
+    git add .
+    git -c user.name=a -c user.email=b commit -qm one
+)
+tar -C "$root" -c . | podman import --quiet --change 'ENV PATH=/usr/bin:/bin' - "$image:latest"
+echo "evaluate-container-setup: ready"
