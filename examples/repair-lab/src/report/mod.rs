@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 
 use entropo::agent::Selection;
 use entropo::core::Trajectory;
-use plotters::drawing::DrawingAreaErrorKind;
 
 use crate::results::Results;
 
@@ -93,7 +92,7 @@ pub struct Phase {
 pub enum ReportError {
     /// A plot cannot be drawn.
     #[error("cannot draw a plot of the report: {0}; its numbers are in the results")]
-    Plot(#[from] DrawingAreaErrorKind<io::Error>),
+    Plot(#[from] entropo::core::plot::PlotError),
     /// The template and what fills it disagree.
     #[error("cannot fill in the report's template: {0:#}; page.html and page.rs have to agree")]
     Template(#[from] minijinja::Error),
