@@ -157,17 +157,23 @@ fn mounts(options: &SandboxOptions, root: &Path, scratch: &Scratch) -> Vec<OsStr
     for path in KERNEL {
         arguments.extend(["--ro-bind-try".into(), path.into(), path.into()]);
     }
-    for path in &options.readable {
-        arguments.extend(["--ro-bind".into(), path.into(), path.into()]);
-    }
     let own = [(scratch.temporary().path(), TEMPORARY), (scratch.home(), HOME), (root, ROOT)];
-    let own = own.map(|(from, to)| (from, Path::new(to)));
-    for (from, to) in options.writable.iter().map(|path| (path.as_path(), path.as_path())).chain(own) {
-        arguments.extend(["--bind".into(), from.into(), to.into()]);
+    let own = own.map(|(from, to)| ("--bind", from, Path::new(to)));
+    let shared = shared("--ro-bind", &options.readable).chain(shared("--bind", &options.writable));
+    // A directory comes after those that it lies in, which would hide it.
+    let mut all: Vec<_> = shared.chain(own).collect();
+    all.sort_by_key(|(_, _, to)| to.components().count());
+    for (how, from, to) in all {
+        arguments.extend([how.into(), from.into(), to.into()]);
     }
     // Without this, commands could write to the memory that holds all these mounts.
     arguments.extend(["--remount-ro".into(), "/".into()]);
     arguments
+}
+
+/// Paths that are the same inside, and how they are mounted.
+fn shared<'a>(how: &'static str, paths: &'a [PathBuf]) -> impl Iterator<Item = (&'static str, &'a Path, &'a Path)> {
+    paths.iter().map(move |path| (how, path.as_path(), path.as_path()))
 }
 
 /// `bwrap` as a shell starts it, which opens the files of filters for it: descriptors 3 and 4.

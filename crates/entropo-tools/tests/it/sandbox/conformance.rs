@@ -271,11 +271,14 @@ async fn many_at_once(kind: SandboxKind) {
 async fn variables_and_paths_of_the_options(kind: SandboxKind) {
     let (given, shared) = (super::outside(), super::outside());
     fs::write(given.path().join("file"), "given").unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    fs::write(temporary.path().join("file"), "among temporary ones").unwrap();
     let options = SandboxOptions::new().env("SET", "yes").readable(given.path()).writable(shared.path());
-    let Some(place) = open(kind, options).await else { return };
+    let Some(place) = open(kind, options.readable(temporary.path())).await else { return };
     assert_eq!(place.say("echo $SET").await, "yes");
     let (given, shared) = (given.path(), shared.path());
     assert_eq!(place.say(&format!("cat {}/file", given.display())).await, "given");
+    assert_eq!(place.say(&format!("cat {}/file", temporary.path().display())).await, "among temporary ones");
     assert!(place.run(&format!("echo kept > {}/file", shared.display())).await.status.is_success());
     assert_eq!(fs::read_to_string(shared.join("file")).unwrap(), "kept\n");
 }
