@@ -1,5 +1,10 @@
 //! What fuzzing found to be worth reading is read again.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests too; clippy.toml exempts only the test functions themselves"
+)]
+
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
