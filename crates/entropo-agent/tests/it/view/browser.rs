@@ -32,8 +32,8 @@ fn keys_lead_through_turns_and_candidates() {
     let folder = tempfile::tempdir().unwrap();
     let rollouts = greeters();
     let Some(mut browser) = open(folder.path(), &page(&rollouts, Some(&selected(&rollouts)))) else { return };
-    assert_eq!(browser.text("document.title"), "<b>Title</b>");
-    assert_eq!(browser.text("document.querySelector('.column h2').textContent"), "greet#0 ★ chosen");
+    browser.shows("document.title", "<b>Title</b>");
+    browser.shows("document.querySelector('.column h2').textContent", "greet#0 ★ chosen");
     browser.keys("jj");
     assert_eq!(browser.number(CURRENT), 2.0);
     browser.keys("k");
@@ -41,21 +41,21 @@ fn keys_lead_through_turns_and_candidates() {
     browser.keys("G");
     assert_eq!(browser.number(CURRENT), 6.0, "the patch comes last");
     let colours = "['add', 'del'].map((k) => document.querySelectorAll('.diff .' + k).length).join()";
-    assert_eq!(browser.text(colours), "1,1");
+    browser.shows(colours, "1,1");
     browser.keys("n");
-    assert_eq!(browser.text("location.hash"), "#1/0");
+    browser.shows("location.hash", "#1/0");
     assert!(browser.text("document.querySelector('.facts').textContent").contains("dropped by best regression: 3 of"));
     browser.keys("p");
     browser.keys("c");
-    assert_eq!(
-        browser.text("[...document.querySelectorAll('.column h2')].map((h) => h.textContent).join()"),
-        "greet#0 ★ chosen,greet#1"
+    browser.shows(
+        "[...document.querySelectorAll('.column h2')].map((h) => h.textContent).join()",
+        "greet#0 ★ chosen,greet#1",
     );
-    assert_eq!(browser.text("location.hash"), "#0/0/c/");
+    browser.shows("location.hash", "#0/0/c/");
     browser.keys("t");
-    assert_eq!(browser.text("location.hash"), "#0/0/c/mask", "the address tells all that is chosen");
+    browser.shows("location.hash", "#0/0/c/mask");
     browser.keys("?");
-    assert_eq!(browser.text("String(document.getElementById('help').open)"), "true");
+    browser.shows("String(document.getElementById('help').open)", "true");
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn tokens_are_coloured_by_what_is_chosen() {
     let Some(mut browser) = open(folder.path(), &page(&greeters(), None)) else { return };
     let classes = "[...document.querySelectorAll('.tokens > span')].map((t) => t.className).join('|')";
     browser.keys("t");
-    assert_eq!(browser.text(classes), "|||act h4|act h4||act h4");
-    assert_eq!(browser.text("document.querySelector('.tokens').textContent"), "w1 w2 w3 w4 w5 ");
+    browser.shows(classes, "|||act h4|act h4||act h4");
+    browser.shows("document.querySelector('.tokens').textContent", "w1 w2 w3 w4 w5 ");
     browser.keys("t");
-    assert_eq!(browser.text(classes), "|||act h0|act h5||act h3");
+    browser.shows(classes, "|||act h0|act h5||act h3");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn search_finds_what_was_never_drawn() {
     browser.keys("SRC # 2 199");
     browser.wait("document.querySelector('#found [data-done]')?.dataset.done === '1'");
     browser.press("Enter", "\r");
-    assert_eq!(browser.text("location.hash"), "#2/398");
+    browser.shows("location.hash", "#2/398");
     assert!(browser.text("document.querySelector('.current').textContent").contains("grep -rn value src # 2 199"));
     let seen = "(() => { const t = document.querySelector('.current').getBoundingClientRect(); \
                 return t.top >= 0 && t.top < innerHeight ? 'seen' : String(t.top); })()";

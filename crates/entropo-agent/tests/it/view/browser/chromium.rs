@@ -88,6 +88,19 @@ impl Chromium {
         value.as_str().unwrap_or_else(|| panic!("{expression} gave {value}")).to_owned()
     }
 
+    /// Waits until the expression is the text: what comes near the screen is drawn only after the next frame.
+    pub(super) fn shows(&mut self, expression: &str, expected: &str) {
+        let begun = Instant::now();
+        loop {
+            let shown = self.text(expression);
+            if shown == expected {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{expression} stays {shown:?} and never is {expected:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub(super) fn number(&mut self, expression: &str) -> f64 {
         let value = self.value(expression);
         value.as_f64().unwrap_or_else(|| panic!("{expression} gave {value}"))
