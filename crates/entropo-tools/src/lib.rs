@@ -62,6 +62,7 @@ pub mod history;
 pub mod multi_edit;
 pub mod patch;
 mod paths;
+pub mod reproduction;
 pub mod sandbox;
 pub mod search;
 pub mod shell;

@@ -23,6 +23,7 @@ mod multi_edit;
 mod outline;
 mod peers;
 mod race;
+mod reproduction;
 mod sandbox;
 mod search;
 mod search_robust;

@@ -1,0 +1,74 @@
+//! The tool with which a testing agent hands in a test.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use entropo_agent::{Tool, ToolError, ToolOutput};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::distinct::likeness;
+use super::prove::names;
+use super::{KeptTests, NotKept, Reproduction};
+
+/// Proves a test and keeps it.
+pub struct SubmitTest {
+    reproduction: Reproduction,
+    kept: KeptTests,
+    known: Arc<Mutex<HashSet<String>>>,
+    most: usize,
+}
+
+/// What [`SubmitTest`] is handed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(description = "")]
+pub struct SubmitTestArgs {
+    /// The whole content of the file with the test.
+    pub content: String,
+}
+
+impl SubmitTest {
+    /// A tool that adds to `kept`, up to `most` tests.
+    pub fn new(reproduction: Reproduction, kept: KeptTests, most: usize) -> Self {
+        Self { reproduction, kept, known: Arc::default(), most }
+    }
+
+    async fn submit(&self, content: &str, cancel: &CancellationToken) -> Result<String, NotKept> {
+        let test = self.reproduction.prove(content, cancel).await?;
+        let like = likeness(&test);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.insert(like.clone()) {
+            let before = self.kept.tests().into_iter().find(|kept| likeness(kept) == like);
+            return Err(NotKept::Same(before.map(|kept| kept.path).unwrap_or_default()));
+        }
+        drop(known);
+        let said = format!("Kept as {}. Failing, as it should: {}.", test.path, names(&test.fails));
+        self.kept.push(test);
+        Ok(said)
+    }
+}
+
+impl Tool for SubmitTest {
+    const NAME: &'static str = "submit_test";
+    type Args = SubmitTestArgs;
+
+    fn description(&self) -> String {
+        format!(
+            "Hand in a file with a test of the issue. It is run on the code as it is and kept if it fails there; otherwise you are \
+             told why not, and can mend it. Up to {} are kept.",
+            self.most
+        )
+    }
+
+    async fn call(&self, arguments: SubmitTestArgs, cancel: &CancellationToken) -> Result<ToolOutput, ToolError> {
+        if self.kept.len() >= self.most {
+            return Err(ToolError::new("Not kept: there are enough tests. Call finish."));
+        }
+        match self.submit(&arguments.content, cancel).await {
+            Ok(said) => Ok(ToolOutput::text(said)),
+            Err(why) => Err(ToolError::new(format!("Not kept: {why}."))),
+        }
+    }
+}
