@@ -102,8 +102,12 @@ async fn a_model_that_fails_or_panics_ends_it_and_the_place_is_closed() {
 
 #[tokio::test]
 async fn a_tool_that_panics_is_an_answer() {
-    let trajectory = run(&scripted(vec![call("panic"), call("finish")])).await;
-    assert_eq!(told(&trajectory)[1], "tool: The tool panic broke: the tool is broken");
+    let trajectory = run(&scripted(vec![note("before"), call("panic"), call("finish")])).await;
+    let told = told(&trajectory);
+    assert_eq!(
+        (told[1].as_str(), told[3].as_str()),
+        ("tool: before", "tool: The tool panic broke: the tool is broken")
+    );
     assert_eq!((trajectory.exit, trajectory.usage.bad_calls), (ExitReason::Agent, 1));
 }
 

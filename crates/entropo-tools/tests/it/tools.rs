@@ -1,9 +1,11 @@
 //! The four tools together, as a model meets them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use entropo_agent::Toolbox;
 use entropo_core::{ToolCall, ToolStatus};
-use entropo_tools::{LocalSandbox, Workspace, coding_tools};
+use entropo_tools::{LocalSandbox, Shell, Workspace, coding_tools};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -51,4 +53,60 @@ async fn the_specifications_are_what_the_model_is_trained_on() {
     assert_eq!(names, ["shell", "editor", "search", "finish"]);
     let schemas = serde_json::to_string_pretty(tools.specs()).unwrap();
     assert!(!schemas.contains("[`"), "documentation links mean nothing to a model");
+}
+
+/// A model does what it is told that it can do. Whoever changes a description finds here what must be true of it.
+#[tokio::test]
+async fn what_descriptions_promise_is_so() {
+    let workspace = Workspace::from_files([("x", "a\nb\na\n", false)]).await.unwrap();
+    let sandbox = Arc::new(LocalSandbox::new(workspace.root()).unwrap());
+    let tools = coding_tools(sandbox.clone(), workspace.root()).unwrap();
+    let described: Vec<&str> = tools.specs().iter().map(|spec| spec.description.as_str()).collect();
+    assert_eq!(
+        described,
+        [
+            "Run a command with sh in the workspace. Each call is a new shell without input, for at most 60 s.",
+            "View, create and change files. view shows a file with line numbers, or a directory; create makes a new file; \
+             str_replace replaces text that occurs exactly once; insert adds lines after a line; undo reverts the last edit \
+             of a file.",
+            "Search the files of the workspace for a regular expression. Shows path:line:text.",
+            "Call this when the task is done.",
+        ]
+    );
+    let cancel = CancellationToken::new();
+    for (name, arguments, content) in [
+        ("shell", json!({"command": "[ \"$PWD\" -ef . ] && ls"}), "x"),
+        ("shell", json!({"command": "kept=1; cd /"}), "[no output]"),
+        ("shell", json!({"command": "echo ${kept-forgotten}; ls"}), "forgotten\nx"),
+        ("shell", json!({"command": "read line; echo $?"}), "1"),
+        ("editor", json!({"command": "view", "path": "x"}), "1\ta\n2\tb\n3\ta"),
+        ("editor", json!({"command": "view", "path": "."}), "x"),
+        ("editor", json!({"command": "create", "path": "y", "file_text": "n\n"}), "Created y."),
+        (
+            "editor",
+            json!({"command": "create", "path": "x", "file_text": "n\n"}),
+            "x exists already; change it with str_replace.",
+        ),
+        (
+            "editor",
+            json!({"command": "str_replace", "path": "x", "old_str": "a", "new_str": "c"}),
+            "old_str occurs 2 times in x",
+        ),
+        ("editor", json!({"command": "insert", "path": "x", "insert_line": 1, "new_str": "i"}), "Edited x."),
+        ("shell", json!({"command": "cat x"}), "a\ni\nb\na"),
+        ("editor", json!({"command": "undo", "path": "x"}), "Reverted x."),
+        ("shell", json!({"command": "cat x"}), "a\nb\na"),
+        ("search", json!({"query": "^[b]$"}), "x:2:b"),
+        ("finish", json!({}), "Done."),
+    ] {
+        let call = ToolCall { id: "1".to_owned(), name: name.to_owned(), arguments };
+        let said = tools.call(&call, &cancel).await.content;
+        assert!(said.starts_with(content), "{call:?}: {said}");
+    }
+    let brief = Toolbox::new().with(Shell::new(sandbox).timeout(Duration::from_millis(300))).unwrap();
+    assert!(brief.specs()[0].description.ends_with("for at most 0.3 s."));
+    let call =
+        ToolCall { id: "1".to_owned(), name: "shell".to_owned(), arguments: json!({"command": "echo a; sleep 60"}) };
+    let said = brief.call(&call, &cancel).await.content;
+    assert!(said.starts_with("a\n[") && said.contains("0.3 s"), "{said}");
 }
