@@ -19,8 +19,12 @@ signal_all() {
             hard=
         done 2>/dev/null <"$limits" || continue
         [ "$hard" = "$bytes" ] || continue
-        read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
-        case "${stat##*) }" in [ZX]*) continue ;; esac
+        state=
+        threads=
+        while read -r key value rest; do
+            case "$key" in State:) state=$value ;; Threads:) threads=$value; break ;; esac
+        done 2>/dev/null <"/proc/$pid/status" || continue
+        case "$state$threads" in Z[01] | X[01] | '') continue ;; esac
         found=yes
         kill -"$1" "$pid" 2>/dev/null
     done

@@ -7,7 +7,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use tar::{Archive, Builder, EntryType};
 
@@ -35,12 +35,16 @@ pub(super) fn unpack(archive: File, into: &Path) -> io::Result<()> {
         let mut entry = entry?;
         let kind = entry.header().entry_type();
         let needed = match kind {
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Some(0o600),
+            EntryType::Regular | EntryType::Continuous => Some(0o600),
+            // What is short in the archive would be as large as it says here; `tar` was not asked for such.
+            EntryType::GNUSparse => return Err(io::Error::other("the archive has a sparse file")),
             EntryType::Directory => Some(0o700),
             EntryType::Symlink | EntryType::Link => None,
             _ => continue,
         };
-        let path = entry.path()?.into_owned();
+        // As it is unpacked: from the root it would be a path of this machine.
+        let path: PathBuf =
+            entry.path()?.components().filter(|part| !matches!(part, Component::RootDir | Component::CurDir)).collect();
         if !entry.unpack_in(into)? {
             return Err(io::Error::other(format!("the archive names {}, which is outside", path.display())));
         }
@@ -71,6 +75,9 @@ mod tests {
             header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
             header.set_entry_type(*kind);
             header.set_mode(0o000);
+            if *kind == EntryType::GNUSparse {
+                header.as_gnu_mut().unwrap().set_real_size(1 << 40);
+            }
             if matches!(kind, EntryType::Symlink | EntryType::Link) {
                 header.set_link_name(content).unwrap();
             }
@@ -108,6 +115,16 @@ mod tests {
             assert_eq!(outside.path().metadata().unwrap().permissions().mode() & 0o777, 0o500, "{case:?}");
             assert!(!into.path().parent().unwrap().join("new").exists());
         }
+        // A name from the root is one below the directory, and nothing at the root is touched.
+        let closed = outside.path().join("secret");
+        fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+        let into = tempfile::tempdir().unwrap();
+        unpack(archive(&[(&secret, Regular, "x")]), into.path()).unwrap();
+        assert_eq!(closed.metadata().unwrap().permissions().mode() & 0o777, 0o000);
+        assert_eq!(fs::read_to_string(into.path().join(secret.trim_start_matches('/'))).unwrap(), "x");
+        let sparse = unpack(archive(&[("huge", EntryType::GNUSparse, "")]), into.path()).unwrap_err();
+        assert_eq!(sparse.to_string(), "the archive has a sparse file");
+
         let into = tempfile::tempdir().unwrap();
         unpack(archive(&[("d", Directory, ""), ("d/f", Regular, "x"), ("pipe", Fifo, "")]), into.path()).unwrap();
         assert_eq!(fs::read_to_string(into.path().join("d/f")).unwrap(), "x");
