@@ -76,6 +76,21 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWCGROUP,
 ];
 
+/// The calls that set a file's mode, and which argument that is.
+const MODES: &[(i64, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (FCHMODAT2, 2),
+];
+
+/// The same number on every processor, as of all calls since Linux 5.1.
+const FCHMODAT2: i64 = 452;
+
+/// The bits by which a program runs as its owner or its group: what root marks so can be used by everyone.
+const SPECIAL: [u64; 2] = [0o4000, 0o2000];
+
 /// Writes to a terminal as if a person had typed.
 const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541C];
 
@@ -94,8 +109,15 @@ pub(super) fn filters(sockets: Sockets) -> Result<Vec<BpfProgram>, String> {
     let sets = (2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0);
     forbidden.insert(libc::SYS_setrlimit, vec![when(&[mark(0)])?]);
     forbidden.insert(libc::SYS_prlimit64, vec![when(&[mark(1), sets])?]);
+    for (call, mode) in MODES {
+        let special = SPECIAL.map(|bit| when(&[(*mode, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bit), bit)]));
+        forbidden.insert(*call, special.into_iter().collect::<Result<_, _>>()?);
+    }
     match sockets {
-        Sockets::Pairs => drop(forbidden.insert(libc::SYS_socket, Vec::new())),
+        Sockets::Pairs => {
+            forbidden.insert(libc::SYS_socket, Vec::new());
+            forbidden.insert(libc::SYS_socketpair, loose_pairs()?);
+        }
         Sockets::Namespaced => {
             let virtual_machines = u64::from(libc::AF_VSOCK.unsigned_abs());
             let rule = when(&[(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, virtual_machines)])?;
@@ -105,6 +127,18 @@ pub(super) fn filters(sockets: Sockets) -> Result<Vec<BpfProgram>, String> {
     }
     let too_new = TOO_NEW.iter().map(|call| (*call, Vec::new())).collect();
     Ok(vec![filter(too_new, libc::ENOSYS)?, filter(forbidden, libc::EPERM)?])
+}
+
+/// Pairs that are not of this machine's kind, and those without a connection: one end of such can be sent elsewhere. To
+/// this kind `SOCK_RAW` is the same as `SOCK_DGRAM`.
+fn loose_pairs() -> Result<Vec<SeccompRule>, String> {
+    let own = u64::from(libc::AF_UNIX.unsigned_abs());
+    let foreign = when(&[(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, own)]);
+    let loose = [libc::SOCK_DGRAM, libc::SOCK_RAW].map(|kind| {
+        let kind = u64::from(kind.unsigned_abs());
+        when(&[(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), kind)])
+    });
+    std::iter::once(foreign).chain(loose).collect()
 }
 
 /// A rule that matches where all of `(argument, its length, comparison, value)` do.
