@@ -7,3 +7,4 @@ mod hang_up;
 mod replies;
 mod served;
 mod tools;
+mod verifier;
