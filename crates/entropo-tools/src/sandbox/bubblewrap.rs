@@ -88,6 +88,7 @@ impl Sandbox for BubblewrapSandbox {
         promises.extend([
             Promise::Environment,
             Promise::Files,
+            Promise::Attributes,
             Promise::Secrets,
             Promise::Signals,
             Promise::Survivors,

@@ -2,7 +2,8 @@
 //!
 //! Landlock takes files away, seccomp the network and the kernel's administration, and where the embedding process is
 //! root, most of root's powers go too. What remains shared is what can be seen: the list of processes and their command
-//! lines. No socket can be made, not even to oneself; tests that need one need [`BubblewrapSandbox`](super::BubblewrapSandbox).
+//! lines; and what Landlock does not know of: the modes, owners and times of files that belong to the user, wherever they
+//! are. No socket can be made, not even to oneself; tests that need one need [`BubblewrapSandbox`](super::BubblewrapSandbox).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,7 +85,7 @@ impl Sandbox for LandlockSandbox {
 
     fn promises(&self) -> Promises {
         let mut promises = self.site.promises();
-        promises.extend([Promise::Environment, Promise::Files, Promise::Secrets, Promise::Survivors]);
+        promises.extend([Promise::Environment, Promise::Files, Promise::Secrets]);
         promises.extend(self.signals.then_some(Promise::Signals));
         promises.extend((!self.network).then_some(Promise::Network));
         promises

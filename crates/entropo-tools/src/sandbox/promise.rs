@@ -9,8 +9,11 @@ use std::fmt;
 pub enum Promise {
     /// See a variable of the embedding process's environment.
     Environment,
-    /// Change a file outside the root, the sandbox's own directories and what was made writable.
+    /// Change what is in a file outside the root, the sandbox's own directories and what was made writable, or make, rename
+    /// or remove one there.
     Files,
+    /// Change the mode, the owner, the times or the attributes of a file there.
+    Attributes,
     /// Read a file that is neither in these places, nor the system's, nor was made readable.
     Secrets,
     /// Open a connection, or reach a service of this machine.
@@ -31,9 +34,10 @@ pub enum Promise {
 
 impl Promise {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Environment,
         Self::Files,
+        Self::Attributes,
         Self::Secrets,
         Self::Network,
         Self::Signals,
@@ -49,6 +53,7 @@ impl Promise {
         match self {
             Self::Environment => "read the embedding process's environment",
             Self::Files => "change files outside",
+            Self::Attributes => "change modes, owners or times of files outside",
             Self::Secrets => "read the user's files",
             Self::Network => "use the network or this machine's services",
             Self::Signals => "signal processes outside",

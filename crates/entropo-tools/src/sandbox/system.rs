@@ -1,6 +1,7 @@
 //! The parts of this machine that commands need to read, and no more.
 
-use std::fs;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Directories of programs, libraries and their data.
@@ -9,20 +10,19 @@ const DIRECTORIES: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib
 /// Where the system's settings are.
 const SETTINGS: &str = "/etc";
 
-/// What there is to hide in them: keys, passwords, data of services.
-const HIDDEN: [&str; 12] = [
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    "/etc/sudoers",
-    "/etc/sudoers.d",
-    "/etc/ssh",
+/// What there is to hide in them: keys, passwords, data of services. What the system itself shows to its owner only is hidden
+/// without being named; root could read it.
+const HIDDEN: [&str; 10] = [
     "/etc/NetworkManager",
-    "/etc/wireguard",
     "/etc/kubernetes",
-    "/etc/rancher",
     "/etc/krb5.keytab",
+    "/etc/pki/tls/private",
+    "/etc/rancher",
+    "/etc/security/opasswd",
+    "/etc/ssh",
+    "/etc/ssl/private",
+    "/etc/sudoers.d",
+    "/etc/wireguard",
 ];
 
 /// In `/var/lib` only what programs look up, not what services keep.
@@ -34,19 +34,30 @@ pub(super) const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/
 /// All that commands may read and run, each without anything hidden below it. Symbolic links are named as links.
 pub(super) fn readable() -> Vec<PathBuf> {
     let directories = DIRECTORIES.iter().chain(&REGISTERS).map(PathBuf::from);
-    let settings = fs::read_dir(SETTINGS).into_iter().flatten().flatten();
-    let settings =
-        settings.map(|entry| entry.path()).filter(|path| !HIDDEN.iter().any(|hidden| path == Path::new(hidden)));
-    let mut all: Vec<PathBuf> = directories.chain(settings).filter(|path| path.symlink_metadata().is_ok()).collect();
-    // Private keys, where the system keeps them; the certificates beside them are needed.
-    if let Some(index) = all.iter().position(|path| path == Path::new("/etc/ssl")) {
-        let keys = Path::new("/etc/ssl/private");
-        all.remove(index);
-        let entries = fs::read_dir("/etc/ssl").into_iter().flatten().flatten().map(|entry| entry.path());
-        all.extend(entries.filter(|path| path != keys));
+    let mut all: Vec<PathBuf> = directories.filter(|path| path.symlink_metadata().is_ok()).collect();
+    let device = fs::metadata(SETTINGS).ok().map(|settings| settings.dev());
+    all.extend(entries(Path::new(SETTINGS)).filter(|path| is_public(path, device)));
+    for hidden in HIDDEN.map(Path::new) {
+        // What is beside it is needed, such as certificates beside their keys.
+        while let Some(index) = all.iter().position(|path| hidden.starts_with(path)) {
+            let above = all.remove(index);
+            if above != hidden {
+                all.extend(entries(&above));
+            }
+        }
     }
     all.sort();
     all
+}
+
+/// Whether everyone may read it, and it is no directory that was mounted there, as engines mount secrets.
+fn is_public(path: &Path, device: Option<u64>) -> bool {
+    let readable = |metadata: &Metadata| metadata.mode() & 0o004 != 0;
+    path.metadata().is_ok_and(|it| readable(&it) && (!it.is_dir() || Some(it.dev()) == device))
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 #[cfg(test)]
@@ -57,7 +68,19 @@ mod tests {
     fn programs_and_settings_are_readable_and_secrets_are_not() {
         let all = readable();
         assert!(all.contains(&PathBuf::from("/usr")) && all.contains(&PathBuf::from("/etc/passwd")));
-        for secret in ["/etc", "/etc/shadow", "/etc/ssl", "/etc/ssl/private", "/root", "/home", "/var/lib", "/"] {
+        for secret in [
+            "/etc",
+            "/etc/shadow",
+            "/etc/gshadow-",
+            "/etc/sudoers",
+            "/etc/security/opasswd",
+            "/etc/ssl",
+            "/etc/ssl/private",
+            "/root",
+            "/home",
+            "/var/lib",
+            "/",
+        ] {
             assert!(!all.contains(&PathBuf::from(secret)), "{secret}");
         }
     }

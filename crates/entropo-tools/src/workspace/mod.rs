@@ -29,6 +29,8 @@ pub use template::{Note, Original, Strategy, Template, TemplateBuilder};
 use changes::Tracking;
 use index::Index;
 use template::Home;
+
+pub(crate) use remove::remove;
 use tree::Tree;
 
 /// A private copy of a task's files, removed when it is dropped.

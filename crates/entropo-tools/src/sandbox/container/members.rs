@@ -100,6 +100,14 @@ impl Place {
 
     /// Sends a signal to whoever has the mark, until nobody is left or so many times; whether nobody is left.
     async fn signal(&self, bytes: u64, signal: Signal, times: u32) -> Result<bool, SandboxError> {
+        let answer = tokio::time::timeout(END_TIME, self.ask(bytes, signal, times)).await;
+        answer.unwrap_or_else(|late| {
+            let action = "signal the processes of a command".to_owned();
+            Err(SandboxError::Engine { kind: SandboxKind::Container, action, source: late.into() })
+        })
+    }
+
+    async fn ask(&self, bytes: u64, signal: Signal, times: u32) -> Result<bool, SandboxError> {
         let script = sweep(bytes, signal, times);
         let config = ExecConfig {
             cmd: Some(vec![SHELL.to_owned(), "-c".to_owned(), script]),
@@ -115,6 +123,10 @@ impl Place {
         {
             while let Some(piece) = output.next().await {
                 said.extend_from_slice(&piece.map_err(failed)?.into_bytes());
+                // One word is awaited, and what stands for the shell may be a command's.
+                if said.len() > 64 {
+                    break;
+                }
             }
         }
         match said.trim_ascii() {
@@ -136,10 +148,10 @@ fn sweep(bytes: u64, signal: Signal, times: u32) -> String {
         while [ $n -lt {times} ] && [ $left = some ]; do
             n=$((n + 1)) left=none
             for d in /proc/[0-9]*; do
-                state=; while read -r key value _; do
-                    [ \"$key\" = State: ] && state=$value && break
+                state= threads=; while read -r key value _; do
+                    case $key in State:) state=$value ;; Threads:) threads=$value; break ;; esac
                 done 2>/dev/null <$d/status
-                case $state in Z | X | '') continue ;; esac
+                case $state$threads in Z[01] | X[01] | '') continue ;; esac
                 while read -r a b c _ hard _; do
                     if [ \"$a $b $c\" = 'Max resident set' ]; then
                         [ \"$hard\" = {bytes} ] && left=some && kill -{signal} ${{d#/proc/}} 2>/dev/null

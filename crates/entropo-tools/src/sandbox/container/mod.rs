@@ -100,7 +100,8 @@ impl ContainerSandbox {
         let container = Container::start(engine, image, body, first, &limits).await?;
         let storage = about.docker_root_dir.map(PathBuf::from).filter(|storage| storage.exists());
         let promises = promises(&options, storage.is_some());
-        let disks = [root.clone(), scratch.path().to_path_buf()].into_iter().chain(storage);
+        let own = [root.clone(), scratch.path().to_path_buf()];
+        let disks = own.into_iter().chain(storage).chain(options.sandbox.writable);
         let guard = DiskGuard::new(disks, limits.free_disk);
         let mut environment = setup::environment(options.sandbox.search_path);
         environment.extend(options.sandbox.environment);
@@ -186,7 +187,7 @@ fn open_to_all(scratch: &Scratch) -> io::Result<()> {
 fn promises(options: &ContainerOptions, storage_is_watched: bool) -> Promises {
     let SandboxOptions { limits, network, .. } = &options.sandbox;
     let mut promises =
-        Promises::from([Promise::Environment, Promise::Files, Promise::Secrets, Promise::Signals, Promise::Orphans]);
+        Promises::from([Promise::Environment, Promise::Files, Promise::Attributes, Promise::Secrets, Promise::Signals]);
     let more = [
         (Promise::Network, !network),
         (Promise::Memory, limits.memory.is_some()),

@@ -9,6 +9,9 @@ use std::fs;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use super::engine::{Engine, is_gone};
 
@@ -55,7 +58,9 @@ impl Owner {
 
     /// Whether it has surely ended, as far as the process `this` can know.
     fn is_dead(&self, this: &Self) -> bool {
-        self.boot == this.boot && self.table == this.table && started(self.pid) != Some(self.started)
+        self.boot == this.boot
+            && self.table == this.table
+            && started(self.pid).map_or_else(|| is_missing(self.pid), |started| started != self.started)
     }
 }
 
@@ -63,6 +68,13 @@ impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {} {}", self.boot, self.table, self.pid, self.started)
     }
+}
+
+/// Whether the kernel knows of no such process. Another user's can be hidden in `/proc` and still be there; one that has
+/// ended, and only its parent has not asked yet how, is there for the kernel too.
+fn is_missing(pid: u32) -> bool {
+    let zombie = fs::exists(format!("/proc/{pid}/stat")).unwrap_or(false);
+    zombie || i32::try_from(pid).is_ok_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH))
 }
 
 /// When a process started, in ticks since boot; nothing if there is none.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -69,7 +70,8 @@ impl Drop for Cgroup {
 fn remove(directory: &Path) {
     for _ in 0..100 {
         let members = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-        for pid in members.lines().filter_map(|line| line.parse().ok()) {
+        // 0 stands for one of another namespace; to kill it would be to kill this process's own group.
+        for pid in members.lines().filter_map(|line| line.parse().ok()).filter(|pid: &i32| *pid > 0) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         match fs::remove_dir(directory) {
@@ -148,7 +150,7 @@ impl Hierarchy {
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let maker = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
-            if maker.is_some_and(|pid: i32| !Path::new(&format!("/proc/{pid}")).exists()) {
+            if maker.is_some_and(|pid: i32| pid > 0 && kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)) {
                 remove(&entry.path());
             }
         }

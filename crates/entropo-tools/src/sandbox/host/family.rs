@@ -102,7 +102,12 @@ impl Family {
         let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         let is_member = |pid: &i32| {
             let (mut soft, mut hard) = (0, 0);
-            prlimit(*pid, Resource::RSS, None, Some((&mut soft, &mut hard))).is_ok() && hard == self.mark << 10
+            match prlimit(*pid, Resource::RSS, None, Some((&mut soft, &mut hard))) {
+                Ok(()) => hard == self.mark << 10,
+                // Root that became another user may not be asked about by a root with few powers, but may be looked at.
+                Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => shown(*pid) == Some(self.mark << 10),
+                Err(_) => false,
+            }
         };
         pids.filter(is_member).filter(|pid| !is_zombie(*pid)).map(Pid::from_raw).collect()
     }
@@ -131,9 +136,22 @@ fn forgiving(sent: Result<(), Errno>) -> Result<(), Errno> {
     if sent == Err(Errno::ESRCH) { Ok(()) } else { sent }
 }
 
-/// Whether it has ended, and only its parent has not asked yet how.
+/// The mark as the system shows it to everyone.
+#[cfg(target_os = "linux")]
+fn shown(pid: i32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    limits.lines().find(|line| line.starts_with("Max resident set"))?.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// Whether it has ended, and only its parent has not asked yet how. One whose first thread has ended looks the same while
+/// its others run on.
 #[cfg(target_os = "linux")]
 fn is_zombie(pid: i32) -> bool {
-    let state = |stat: String| stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with(['Z', 'X']));
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(state).unwrap_or(true)
+    let ended = |stat: String| {
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?;
+        let threads: u32 = fields.nth(16)?.parse().ok()?;
+        Some(state.starts_with(['Z', 'X']) && threads <= 1)
+    };
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(ended).unwrap_or(true)
 }

@@ -42,3 +42,34 @@ impl Scratch {
         self.directory.path()
     }
 }
+
+impl Drop for Scratch {
+    /// Removes what commands have closed to their own user, too.
+    fn drop(&mut self) {
+        if let Err(error) = crate::workspace::remove(self.directory.path()) {
+            tracing::warn!(%error, directory = %self.directory.path().display(), "a sandbox's directories are left");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_was_closed_is_removed_too() {
+        let scratch = Scratch::new().unwrap();
+        let path = scratch.path().to_path_buf();
+        let closed = scratch.home().join("a/b");
+        fs::create_dir_all(&closed).unwrap();
+        fs::write(closed.join("file"), "").unwrap();
+        for directory in [closed.as_path(), closed.parent().unwrap()] {
+            fs::set_permissions(directory, Permissions::from_mode(0o500)).unwrap();
+        }
+        drop(scratch);
+        assert!(!path.exists());
+    }
+}

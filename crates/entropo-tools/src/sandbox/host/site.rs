@@ -34,7 +34,8 @@ impl Site {
         let scratch = Scratch::new()?;
         let programs = Programs::new(options.search_path, &root)?;
         let host = Host::new(kind, launcher(&root, &scratch)?, options.limits)?;
-        let guard = DiskGuard::new([root.clone(), scratch.path().to_path_buf()], options.limits.free_disk);
+        let own = [root.clone(), scratch.path().to_path_buf()];
+        let guard = DiskGuard::new(own.into_iter().chain(options.writable), options.limits.free_disk);
         Ok(Self { root, programs, environment: options.environment, host, guard, scratch })
     }
 

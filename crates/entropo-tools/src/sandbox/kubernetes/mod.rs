@@ -168,7 +168,13 @@ impl Sandbox for KubernetesSandbox {
     }
 
     fn promises(&self) -> Promises {
-        let mut promises = Promises::from([Promise::Environment, Promise::Files, Promise::Secrets, Promise::Signals]);
+        let mut promises = Promises::from([
+            Promise::Environment,
+            Promise::Files,
+            Promise::Attributes,
+            Promise::Secrets,
+            Promise::Signals,
+        ]);
         promises.extend(self.limits_memory.then_some(Promise::Memory));
         promises
     }

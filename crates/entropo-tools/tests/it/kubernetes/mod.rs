@@ -95,7 +95,14 @@ async fn a_pod_is_asked_for_until_the_cluster_has_time() {
     let limits = json!({"cpu": "500m", "ephemeral-storage": "5368709120", "memory": "1073741824"});
     assert_eq!((&container["resources"]["limits"], &container["resources"]["requests"]), (&limits, &limits));
     assert_eq!(prints(&sandbox, "echo \"$PRICE\"").await, "$(HOME) $5\n");
-    let promised = [Promise::Environment, Promise::Files, Promise::Secrets, Promise::Signals, Promise::Memory];
+    let promised = [
+        Promise::Environment,
+        Promise::Files,
+        Promise::Attributes,
+        Promise::Secrets,
+        Promise::Signals,
+        Promise::Memory,
+    ];
     assert_eq!(sandbox.promises(), Promises::from(promised));
 
     sandbox.close().await.unwrap();

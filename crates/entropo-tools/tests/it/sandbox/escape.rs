@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -175,6 +175,9 @@ async fn nothing_is_reached_over_the_network(kind: SandboxKind) {
     let socket = directory.path().join("service");
     let service = UnixListener::bind(&socket).unwrap();
     service.set_nonblocking(true).unwrap();
+    let datagrams = directory.path().join("datagrams");
+    let receiver = UnixDatagram::bind(&datagrams).unwrap();
+    receiver.set_nonblocking(true).unwrap();
     let python = |code: &str| format!("python3 -c '{code}'");
     let tcp = python(&format!("import socket; socket.create_connection((\"127.0.0.1\", {port}), 2)"));
     let unix = python(&format!("import socket; socket.socket(socket.AF_UNIX).connect(\"{}\")", socket.display()));
@@ -184,6 +187,10 @@ async fn nothing_is_reached_over_the_network(kind: SandboxKind) {
             "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b\"x\", (\"192.0.2.1\", 53)); print(\"out\")",
         ),
         python("import socket; socket.getaddrinfo(\"example.com\", 80); print(\"out\")"),
+        python(&format!(
+            "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b\"x\", \"{}\"); print(\"out\")",
+            datagrams.display()
+        )),
         python("import socket; socket.socket(40, socket.SOCK_STREAM); print(\"out\")"),
         python("import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW).bind((\"lo\", 0)); print(\"out\")"),
     ];
@@ -199,6 +206,7 @@ async fn nothing_is_reached_over_the_network(kind: SandboxKind) {
     for script in others {
         assert!(!place.say(&script).await.contains("out"), "{script}");
     }
+    assert!(receiver.recv(&mut [0]).is_err());
     assert!(listener.accept().is_err() && service.accept().is_err());
 }
 
@@ -239,7 +247,11 @@ async fn nobody_outside_is_killed(kind: SandboxKind) {
 }
 
 async fn nobody_stays_behind(kind: SandboxKind) {
-    let Some(place) = promising(kind, Promise::Survivors, SandboxOptions::new()).await else { return };
+    let Some(place) = open(kind, SandboxOptions::new()).await else { return };
+    // Landlock does not promise it, as one that forks and ends without pause is never met. All others it ends.
+    if kind != SandboxKind::Landlock && !place.sandbox.promises().contains(&Promise::Survivors) {
+        return eprintln!("skipped: {kind} does not promise it");
+    }
     let marker = marker();
     for script in [
         format!("(ulimit -m 1000; ulimit -m unlimited; setsid sleep {marker} </dev/null >/dev/null 2>&1 &)"),

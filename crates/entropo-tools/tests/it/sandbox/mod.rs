@@ -2,12 +2,16 @@
 //!
 //! A kind that does not work on this machine is skipped with a word why, unless `ENTROPO_REQUIRE_SANDBOXES` is set, as in `.ci/run`.
 
+#[cfg(target_os = "linux")]
+mod attributes;
 mod conformance;
 mod disk;
 #[cfg(target_os = "linux")]
 mod escape;
 mod memory;
 mod orphans;
+#[cfg(target_os = "linux")]
+mod relatives;
 mod table;
 
 use std::fs;
