@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use entropo_agent::Selection;
+use entropo_agent::view::MeasuredSegment;
 use entropo_core::{TRAJECTORY_FORMAT, TraceError, Trajectory};
 use serde::Deserialize;
 use tokenizers::Tokenizer;
@@ -22,6 +23,8 @@ pub(crate) enum InputError {
     Nothing { path: PathBuf, of: String },
     #[error("{} is neither a selection nor a list of them: {source}", path.display())]
     Selection { path: PathBuf, source: serde_json::Error },
+    #[error("{}, line {line} is no measures of a segment: {source}", path.display())]
+    Measures { path: PathBuf, line: usize, source: serde_json::Error },
     #[error("{} is no tokenizer: {source}", path.display())]
     Tokenizer { path: PathBuf, source: tokenizers::Error },
 }
@@ -67,6 +70,14 @@ pub(crate) fn selections(path: &Path) -> Result<Vec<Selection>, InputError> {
         Ok(Selections::One(selection)) => Ok(vec![*selection]),
         Err(source) => Err(InputError::Selection { path: path.to_owned(), source }),
     }
+}
+
+/// Values of segments' action tokens.
+pub(crate) fn measures(path: &Path) -> Result<Vec<MeasuredSegment>, InputError> {
+    let read = |(line, json)| {
+        serde_json::from_str(json).map_err(|source| InputError::Measures { path: path.to_owned(), line, source })
+    };
+    (1..).zip(text(path)?.lines()).map(read).collect()
 }
 
 pub(crate) fn tokenizer(path: &Path) -> Result<Tokenizer, InputError> {
@@ -117,6 +128,18 @@ mod tests {
             let error = rollouts(&path, &[]).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
+    }
+
+    #[test]
+    fn measures_are_one_segment_a_line() {
+        let row = r#"{"rollout":{"task":"a","rollout":1},"segment":2,"entropy":[0.5]}"#;
+        let (_folder, path) = file(&format!("{row}\n"));
+        let read = measures(&path).unwrap();
+        assert_eq!((read[0].rollout.clone(), read[0].segment), (RolloutId::new("a", 1), 2));
+        assert_eq!((&read[0].measures.entropy[..], read[0].measures.reference_gap.len()), (&[0.5][..], 0));
+        assert_eq!(serde_json::to_string(&read[0]).unwrap(), row);
+        let (_folder, path) = file(&format!("{row}\n{{}}\n"));
+        assert!(measures(&path).unwrap_err().to_string().contains("line 2 is no measures of a segment"));
     }
 
     #[test]

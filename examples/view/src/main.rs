@@ -30,6 +30,9 @@ struct Arguments {
     /// The policy's tokenizer.json; without it tokens are numbers.
     #[arg(long, value_name = "FILE", requires = "html")]
     tokenizer: Option<PathBuf>,
+    /// Entropies and gaps to the reference of action tokens, as `measure` writes them (docs/viewer.md).
+    #[arg(long, value_name = "FILE", requires = "html")]
+    measures: Option<PathBuf>,
     /// Only rollouts of this task; may be given several times.
     #[arg(long, value_name = "ID")]
     task: Vec<String>,
@@ -63,6 +66,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if let Some(tokenizer) = &tokenizer {
         view = view.decoder(|ids| input::texts(tokenizer, ids));
+    }
+    for row in arguments.measures.as_deref().map(input::measures).transpose()?.unwrap_or_default() {
+        view = view.measures(row.rollout, row.segment, row.measures);
     }
     if let Some(file) = &arguments.html {
         let page = view.html()?;

@@ -29,7 +29,7 @@ use entropo_core::{RolloutId, Trajectory};
 
 use crate::select::Selection;
 
-pub use tokens::Measures;
+pub use tokens::{MeasuredSegment, Measures};
 pub use visible::visible;
 
 /// Bytes of one text that are kept, unless [`View::at_most`] says otherwise.

@@ -1,18 +1,32 @@
 //! A rollout's tokens and the values that colour them.
 
-use entropo_core::{Segment, Trajectory};
-use serde::Serialize;
+use entropo_core::{RolloutId, Segment, Trajectory};
+use serde::{Deserialize, Serialize};
 
 use super::{View, ViewError, visible};
 
 /// Values of a segment's action tokens that the trace does not hold, in the order of
 /// [`Segment::logprobs`](entropo_core::Segment::logprobs); each is empty if it is not known.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// The entropy of the distribution that the token was drawn from, nats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entropy: Vec<f32>,
     /// The token's log-probability under the policy minus that under the reference policy, nats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reference_gap: Vec<f32>,
+}
+
+/// The measures of one segment, as they are stored: one JSON object a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredSegment {
+    /// Whose.
+    pub rollout: RolloutId,
+    /// Which of its segments, from 0.
+    pub segment: usize,
+    /// Its action tokens' values.
+    #[serde(flatten)]
+    pub measures: Measures,
 }
 
 /// A segment as the page reads it. Values are whole thousandths of a nat, `null` where there is none.

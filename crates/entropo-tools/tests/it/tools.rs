@@ -69,7 +69,7 @@ async fn what_descriptions_promise_is_so() {
             "View, create and change files. view shows a file with line numbers, or a directory; create makes a new file; \
              str_replace replaces text that occurs exactly once; insert adds lines after a line; undo reverts the last edit \
              of a file.",
-            "Search the files of the workspace for a regular expression. Shows path:line:text.",
+            "Find the lines that match a regular expression. Each is shown as path:line:text.",
             "Call this when the task is done.",
         ]
     );
@@ -85,7 +85,7 @@ async fn what_descriptions_promise_is_so() {
         (
             "editor",
             json!({"command": "create", "path": "x", "file_text": "n\n"}),
-            "x exists already; change it with str_replace.",
+            "x already exists; use str_replace to change it.",
         ),
         (
             "editor",
@@ -94,7 +94,7 @@ async fn what_descriptions_promise_is_so() {
         ),
         ("editor", json!({"command": "insert", "path": "x", "insert_line": 1, "new_str": "i"}), "Edited x."),
         ("shell", json!({"command": "cat x"}), "a\ni\nb\na"),
-        ("editor", json!({"command": "undo", "path": "x"}), "Reverted x."),
+        ("editor", json!({"command": "undo", "path": "x"}), "Undid the last edit of x."),
         ("shell", json!({"command": "cat x"}), "a\nb\na"),
         ("search", json!({"query": "^[b]$"}), "x:2:b"),
         ("finish", json!({}), "Done."),

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod measure;
+#[cfg(test)]
 mod presets;
 #[cfg(test)]
 mod runs;

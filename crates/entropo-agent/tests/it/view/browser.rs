@@ -8,7 +8,9 @@ mod chromium;
 
 use std::path::Path;
 
-use super::sets::{greeters, hostile, large, page, selected};
+use entropo_agent::view::{Measures, View};
+
+use super::sets::{greeters, hostile, large, page, selected, words};
 use chromium::Chromium;
 
 /// A browser that shows the page; `None`, with the reason printed, if there is none.
@@ -61,13 +63,20 @@ fn keys_lead_through_turns_and_candidates() {
 #[test]
 fn tokens_are_coloured_by_what_is_chosen() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(mut browser) = open(folder.path(), &page(&greeters(), None)) else { return };
+    let rollouts = greeters();
+    let measures = Measures { entropy: vec![0.05, 0.8, 4.0], reference_gap: vec![0.02, -0.4, 2.0] };
+    let view = View::new("t", &rollouts).decoder(words).measures(rollouts[0].id.clone(), 0, measures);
+    let Some(mut browser) = open(folder.path(), &view.html().unwrap()) else { return };
     let classes = "[...document.querySelectorAll('.tokens > span')].map((t) => t.className).join('|')";
     browser.keys("t");
     browser.shows(classes, "|||act h4|act h4||act h4");
     browser.shows("document.querySelector('.tokens').textContent", "w1 w2 w3 w4 w5 ");
     browser.keys("t");
     browser.shows(classes, "|||act h0|act h5||act h3");
+    browser.keys("t");
+    browser.shows(classes, "|||act h1|act h4||act h6");
+    browser.keys("t");
+    browser.shows(classes, "|||act h1|act h3 less||act h5");
 }
 
 #[test]

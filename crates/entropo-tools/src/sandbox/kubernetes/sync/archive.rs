@@ -76,7 +76,11 @@ mod tests {
             header.set_entry_type(*kind);
             header.set_mode(0o000);
             if *kind == EntryType::GNUSparse {
-                header.as_gnu_mut().unwrap().set_real_size(1 << 40);
+                // All of it is a hole.
+                let sparse = header.as_gnu_mut().unwrap();
+                sparse.set_real_size(1 << 40);
+                sparse.sparse[0].set_offset(1 << 40);
+                sparse.sparse[0].set_length(0);
             }
             if matches!(kind, EntryType::Symlink | EntryType::Link) {
                 header.set_link_name(content).unwrap();
