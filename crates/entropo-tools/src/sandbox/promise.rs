@@ -9,7 +9,9 @@ use std::fmt;
 pub enum Promise {
     /// See a variable of the embedding process's environment.
     Environment,
-    /// Change a file outside the root, the sandbox's own directories and what was made writable.
+    /// Change a file outside the root, the sandbox's own directories and what was made writable: what is in it, and whether
+    /// and where there is one. Under [`SandboxKind::Landlock`](super::SandboxKind::Landlock) a command that runs as the owner
+    /// of a file can change its mode, times and extended attributes.
     Files,
     /// Read a file that is neither in these places, nor the system's, nor was made readable.
     Secrets,
