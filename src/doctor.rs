@@ -67,15 +67,8 @@ pub async fn doctor() -> Diagnosis {
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Sandboxes")?;
-        for Detected { kind, promises, .. } in &self.sandboxes {
-            match promises {
-                Ok(promises) if promises.is_empty() => writeln!(f, "  {kind}: works; holds nothing back")?,
-                Ok(promises) => {
-                    let stopped: Vec<&str> = promises.iter().map(|promise| promise.what()).collect();
-                    writeln!(f, "  {kind}: works; commands cannot {}", stopped.join(", "))?;
-                }
-                Err(error) => writeln!(f, "  {kind}: {error}")?,
-            }
+        for detected in &self.sandboxes {
+            writeln!(f, "  {detected}")?;
         }
         let limits = [Promise::Memory, Promise::Processes].map(Promise::what).join(", ");
         writeln!(f, "  With limits set: {limits}, where that can be enforced")?;
@@ -87,5 +80,26 @@ impl fmt::Display for Diagnosis {
             }
         }
         write!(f, "Features\n  {}", self.features.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_sandbox_has_one_line_and_a_reason_where_it_fails() {
+        let diagnosis = doctor().await;
+        let shown = diagnosis.to_string();
+        assert!(!diagnosis.sandboxes.is_empty());
+        for detected in &diagnosis.sandboxes {
+            let start = format!("  {}: ", detected.kind);
+            let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with(&start)).collect();
+            let [line] = lines[..] else { panic!("{lines:?} for {}", detected.kind) };
+            match &detected.promises {
+                Ok(_) => assert!(line.contains("works"), "{line}"),
+                Err(error) => assert!(line.ends_with(&error.to_string()), "{line}"),
+            }
+        }
     }
 }

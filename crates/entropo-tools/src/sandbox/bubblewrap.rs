@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -49,28 +50,64 @@ impl BubblewrapSandbox {
     ///
     /// # Errors
     ///
-    /// Where there is no `bwrap`, a limit cannot be enforced, or a directory cannot be used. Whether the kernel lets `bwrap`
-    /// make namespaces shows with the first command; [`detect`](super::detect()) tries it.
+    /// Where there is no `bwrap`, the kernel does not let it make namespaces, a limit cannot be enforced, or a directory
+    /// cannot be used. What `bwrap` can do here is tried once, which takes some milliseconds.
     pub fn with(root: impl AsRef<Path>, options: SandboxOptions) -> Result<Self, SandboxError> {
-        options.check()?;
-        let bwrap = which::which("bwrap").map_err(|error| SandboxError::Unavailable {
-            kind: SandboxKind::Bubblewrap,
-            reason: format!(
+        let bwrap = which::which("bwrap").map_err(|error| {
+            unavailable(format!(
                 "the program `bwrap` was not found ({error}); most systems have it in a package `bubblewrap`"
-            ),
+            ))
         })?;
+        Self::by(&bwrap, root.as_ref(), options)
+    }
+
+    fn by(bwrap: &Path, root: &Path, options: SandboxOptions) -> Result<Self, SandboxError> {
+        options.check()?;
         let (network, mut prefix) = (options.network, Vec::new());
         let shared = options.clone();
-        let site = Site::new(SandboxKind::Bubblewrap, root.as_ref(), options, |root, scratch| {
+        let site = Site::new(SandboxKind::Bubblewrap, root, options, |root, scratch| {
             let filters = write_filters(network, scratch.path())?;
-            prefix = with_filters(&bwrap, filters.len());
+            prefix = with_filters(bwrap, filters.len());
             prefix.extend(filters.into_iter().map(OsString::from));
             prefix.extend(namespaces(network));
             prefix.extend(mounts(&shared, root, scratch));
             Launcher::standing()
         })?;
-        Ok(Self { site, prefix, network })
+        let sandbox = Self { site, prefix, network };
+        sandbox.try_once()?;
+        Ok(sandbox)
     }
+
+    /// Runs a command that does nothing: a kernel may refuse namespaces to this user, and then every command would end with
+    /// `bwrap`'s own error, as if it had failed by itself.
+    fn try_once(&self) -> Result<(), SandboxError> {
+        let nothing = Command::script("exit");
+        let (_, program) = self.site.find(&nothing)?;
+        let mut arguments = self.prefix.iter();
+        let tried = std::process::Command::new(arguments.next().map_or("bwrap".as_ref(), OsString::as_os_str))
+            .args(arguments)
+            .args(["--chdir", ROOT, "--"])
+            .args(program)
+            .current_dir("/")
+            .env_clear()
+            .envs(self.site.environment(&nothing, Path::new(HOME), Path::new(TEMPORARY)))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| unavailable(format!("the program `bwrap` cannot be started: {error}")))?;
+        if tried.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&tried.stderr);
+        Err(unavailable(format!(
+            "`bwrap` cannot run a command ({}): {}; the kernel must let this user make namespaces",
+            tried.status,
+            said.trim().replace('\n', "; ")
+        )))
+    }
+}
+
+fn unavailable(reason: String) -> SandboxError {
+    SandboxError::Unavailable { kind: SandboxKind::Bubblewrap, reason }
 }
 
 #[async_trait]
@@ -124,8 +161,7 @@ impl Sandbox for BubblewrapSandbox {
 /// The filters of system calls as files that commands do not see.
 fn write_filters(network: bool, directory: &Path) -> Result<Vec<PathBuf>, SandboxError> {
     let sockets = if network { Sockets::All } else { Sockets::Namespaced };
-    let filters = seccomp::filters(sockets)
-        .map_err(|reason| SandboxError::Unavailable { kind: SandboxKind::Bubblewrap, reason })?;
+    let filters = seccomp::filters(sockets).map_err(unavailable)?;
     let write = |(index, filter)| {
         let path = directory.join(format!("filter-{index}"));
         std::fs::write(&path, seccomp::as_bytes(filter)).map_err(SandboxError::Scratch)?;
@@ -187,4 +223,30 @@ fn with_filters(bwrap: &Path, filters: usize) -> Vec<OsString> {
     }
     script.push_str(&format!("; exec \"$bwrap\"{options} \"$@\""));
     vec!["/bin/sh".into(), "-c".into(), script.into(), "sh".into(), bwrap.into()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// What comes of a `bwrap` that is this script.
+    fn with_bwrap(script: &str) -> Result<BubblewrapSandbox, SandboxError> {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("bwrap");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        BubblewrapSandbox::by(&program, directory.path(), SandboxOptions::new())
+    }
+
+    #[test]
+    fn a_bwrap_that_cannot_make_namespaces_is_an_error_and_not_a_sandbox() {
+        let refused = "echo 'bwrap: No permissions to create new namespace' >&2; exit 1";
+        let error = with_bwrap(refused).unwrap_err();
+        assert!(matches!(error, SandboxError::Unavailable { kind: SandboxKind::Bubblewrap, .. }), "{error:?}");
+        assert!(error.to_string().contains("No permissions to create new namespace"), "{error}");
+        with_bwrap("exit 0").unwrap();
+    }
 }

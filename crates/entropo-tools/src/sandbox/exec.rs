@@ -10,9 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::output::Capture;
 use super::{Command, DiskGuard, ExecResult, Input, Process, Sandbox, SandboxError, Status};
 
-/// How much is read at once, and how often the disk is looked at.
+/// How much is read at once.
 const PIECE: usize = 64 << 10;
-const DISK_CHECK: Duration = Duration::from_millis(100);
 
 /// After the end of a command its output is read on until it is closed, or this long nothing came, or for so long: a
 /// process that got away may hold it open for ever.
@@ -47,7 +46,7 @@ async fn watch(
     let (time_is_up, idle) =
         (time::sleep(command.timeout.min(never)), time::sleep(command.idle_timeout.unwrap_or(never)));
     tokio::pin!(time_is_up, idle);
-    let mut disk_check = time::interval(DISK_CHECK);
+    let mut disk_check = time::interval(DiskGuard::INTERVAL);
     disk_check.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     let mut buffer = vec![0; PIECE];
     let mut open = true;

@@ -2,8 +2,8 @@
 //!
 //! Landlock takes files away, seccomp the network and the kernel's administration, and where the embedding process is
 //! root, most of root's powers go too. What remains shared is what can be seen: the list of processes and their command
-//! lines; and what Landlock does not know of: the modes, owners and times of files that belong to the user, wherever they
-//! are. No socket can be made, not even to oneself; tests that need one need [`BubblewrapSandbox`](super::BubblewrapSandbox).
+//! lines; and what Landlock does not guard: modes, owners, times and extended attributes of files, as far as they are the
+//! user's to change. No socket can be made, not even to oneself; tests that need one need [`BubblewrapSandbox`](super::BubblewrapSandbox).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

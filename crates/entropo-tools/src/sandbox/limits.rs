@@ -14,8 +14,8 @@ pub struct Limits {
     pub processes: Option<u64>,
     /// Size of each file that is written, in bytes.
     pub file_size: Option<u64>,
-    /// Bytes that stay free on the disks of the root and of the temporary directory: a command that leaves less is killed.
-    /// It is looked at ten times a second. 0 turns it off.
+    /// Bytes that stay free on the disks of the root and of the temporary directory: a command that leaves less, or room for
+    /// less than a thousand more files, is killed. It is looked at ten times a second. 0 turns it off.
     pub free_disk: u64,
 }
 

@@ -51,7 +51,7 @@ pub use bubblewrap::BubblewrapSandbox;
 pub use command::{Command, ExecResult, Program, Status};
 #[cfg(feature = "container")]
 pub use container::{ContainerOptions, ContainerSandbox, PullProgress, image_files};
-pub use detect::{Detected, SandboxKind, detect, strongest};
+pub use detect::{Detected, SandboxKind, detect, detect_with, strongest};
 pub use error::SandboxError;
 pub use guard::DiskGuard;
 #[cfg(feature = "kubernetes-any")]
@@ -77,7 +77,10 @@ pub trait Sandbox: Send + Sync + 'static {
     /// What commands cannot do here.
     fn promises(&self) -> Promises;
 
-    /// Starts a command. Its time limits and its output limit are the caller's to keep.
+    /// Starts a command, and holds it to nothing but what the sandbox itself confines. Its time limits, its output limit and
+    /// [`disk_guard`](Self::disk_guard) are the caller's to keep, as long as the command runs: [`exec`](Self::exec) keeps
+    /// them for a command that is run to its end, and [`Terminal`](crate::Terminal) for its shell and its jobs, also between
+    /// calls. Without somebody who does, [`Promise::Disk`] does not hold for the command.
     ///
     /// # Errors
     ///
@@ -89,7 +92,7 @@ pub trait Sandbox: Send + Sync + 'static {
         None
     }
 
-    /// What watches the disks that commands can write to.
+    /// What watches the disks that commands can write to. It only looks; see [`spawn`](Self::spawn) for who acts on it.
     fn disk_guard(&self) -> Option<&DiskGuard> {
         None
     }

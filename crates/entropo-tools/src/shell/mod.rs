@@ -3,6 +3,8 @@
 //! It shows what a terminal would, and a line in brackets only where there is something to know beyond it. The path of
 //! the sandbox's root, which differs from copy to copy, is shown as `.`, so that a command prints the same in each.
 
+mod ask;
+mod keeper;
 mod marker;
 mod running;
 mod screen;
@@ -21,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sandbox::{Command, Output, OutputLimit, Sandbox, Spill, Status};
 
-pub use terminal::{Terminal, TerminalArgs, TerminalSignal};
+pub use ask::{TerminalArgs, TerminalSignal};
+pub use terminal::Terminal;
 
 use screen::screen;
 
@@ -62,15 +65,23 @@ impl Shell {
     }
 
     fn ending(&self, status: Status) -> Option<String> {
-        Some(match status {
-            Status::Exited(0) => return None,
-            Status::Exited(code) => format!("[exit status {code}]"),
-            Status::Signalled(signal) => format!("[killed by signal {signal}]"),
-            Status::TimedOut => format!("[killed: timed out after {} s]", self.timeout.as_secs_f64()),
-            Status::Idle => "[killed: printed nothing for too long]".to_owned(),
-            Status::DiskFull => "[killed: the disk is almost full]".to_owned(),
-            Status::Cancelled => "[killed: cancelled]".to_owned(),
-        })
+        match status {
+            Status::Exited(0) => None,
+            Status::Exited(code) => Some(format!("[exit status {code}]")),
+            status => Some(format!("[{}]", killed(status, self.timeout))),
+        }
+    }
+}
+
+/// How something ended that did not do so by itself.
+fn killed(status: Status, timeout: Duration) -> String {
+    match status {
+        Status::Exited(code) => format!("ended with exit status {code}"),
+        Status::Signalled(signal) => format!("killed by signal {signal}"),
+        Status::TimedOut => format!("killed: timed out after {} s", timeout.as_secs_f64()),
+        Status::Idle => "killed: printed nothing for too long".to_owned(),
+        Status::DiskFull => "killed: the disk is almost full".to_owned(),
+        Status::Cancelled => "killed: cancelled".to_owned(),
     }
 }
 

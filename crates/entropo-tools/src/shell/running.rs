@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use entropo_agent::ToolError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::keeper::Keeper;
 use super::marker::Marker;
-use crate::sandbox::{Capture, Command, Control, Input, Output, OutputLimit, Sandbox, Signal, SpillDirectory, Status};
+use crate::sandbox::{Capture, Command, Input, Output, OutputLimit, Sandbox, Signal, SpillDirectory, Status};
 
 /// How long an answer waits for the last of what an ended process wrote, and a writer for a process that does not read.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -20,27 +21,30 @@ const WRITE_TIME: Duration = Duration::from_secs(5);
 /// A process, and what it has printed since it was last asked.
 pub(super) struct Running {
     input: Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    control: Box<dyn Control>,
+    keeper: Keeper,
     printed: Arc<Printed>,
     reader: JoinHandle<()>,
-    ended: Option<Status>,
 }
 
 /// Why waiting came to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// The marker came, with this number.
+    /// The marker came, with this status.
     Marked(i32),
-    /// The process ended.
+    /// The process ended, and nothing of it runs.
     Ended(Status),
     /// It runs on: the time to wait is up, or nothing was printed for a while.
     Runs,
+    /// It runs on: who waited has cancelled.
+    Cancelled,
 }
 
 /// Where the reader puts what it reads.
 struct Printed {
     state: Mutex<State>,
     changed: Notify,
+    /// When the process must have ended; the marker lifts it.
+    deadline: watch::Sender<Option<Instant>>,
     limit: OutputLimit,
     spills: Option<Arc<SpillDirectory>>,
 }
@@ -66,6 +70,7 @@ impl Printed {
             Some(marker) => {
                 if let Some(number) = marker.look(piece, |text| capture.push(text)) {
                     *marked = Some(number);
+                    self.deadline.send_replace(None);
                 }
             }
             None => capture.push(piece),
@@ -75,7 +80,8 @@ impl Printed {
 }
 
 impl Running {
-    /// Starts a command; with a marker, waiting ends where that is printed.
+    /// Starts a command; with a marker, waiting ends where that is printed. It is ended where the disk is about to be full,
+    /// and when [`Running::must_end`] says so.
     pub(super) async fn start(
         sandbox: &dyn Sandbox,
         command: &Command,
@@ -85,9 +91,31 @@ impl Running {
         let (limit, spills) = (command.output, sandbox.spills());
         let capture = Capture::new(limit, spills.clone());
         let state = State { capture, marker, marked: None, pieces: 0, closed: false };
-        let printed = Arc::new(Printed { state: Mutex::new(state), changed: Notify::new(), limit, spills });
+        let (deadline, changes) = watch::channel(None);
+        let keeper = Keeper::new(process.control, sandbox.disk_guard().cloned(), changes);
+        let printed = Arc::new(Printed { state: Mutex::new(state), changed: Notify::new(), deadline, limit, spills });
         let reader = tokio::spawn(read(process.output, Arc::clone(&printed)));
-        Ok(Self { input: process.input, control: process.control, printed, reader, ended: None })
+        Ok(Self { input: process.input, keeper, printed, reader })
+    }
+
+    /// Gives it this much time from now on, or with a marker until that comes.
+    pub(super) fn must_end(&self, within: Duration) {
+        // A time beyond what clocks count is none.
+        self.printed.deadline.send_replace(Instant::now().checked_add(within));
+    }
+
+    /// From now on waits for the sign of this command.
+    pub(super) fn expect(&self, number: u32) {
+        let mut state = self.printed.state();
+        state.marked = None;
+        if let Some(marker) = &mut state.marker {
+            marker.expect(number);
+        }
+    }
+
+    /// How the process ended, if it has.
+    pub(super) fn ended(&self) -> Option<Status> {
+        self.keeper.ended()
     }
 
     /// Writes to its input.
@@ -110,6 +138,10 @@ impl Running {
         let until = Instant::now() + wait;
         let (mut quiet_until, mut pieces) = (Instant::now() + idle, None);
         loop {
+            if let Some(status) = self.ended() {
+                self.last_words().await;
+                return Progress::Ended(status);
+            }
             {
                 let mut state = self.printed.state();
                 if let Some(number) = state.marked.take() {
@@ -119,29 +151,31 @@ impl Running {
                     quiet_until = Instant::now() + idle;
                 }
             }
-            if let Some(status) = self.ended {
-                return Progress::Ended(status);
-            }
             tokio::select! {
                 () = self.printed.changed.notified() => {}
-                status = self.control.wait() => {
-                    self.ended = Some(status.unwrap_or(Status::Signalled(9)));
-                    let _ = self.kill().await;
-                }
+                () = self.keeper.until_ended() => {}
                 () = sleep_until(until.min(quiet_until)) => return Progress::Runs,
-                () = cancel.cancelled() => return Progress::Runs,
+                () = cancel.cancelled() => return Progress::Cancelled,
             }
         }
     }
 
     /// Sends a signal to the process and its children.
     pub(super) async fn signal(&mut self, signal: Signal) -> Result<(), ToolError> {
-        self.control.signal(signal).await.map_err(ToolError::new)
+        self.keeper.signal(signal).await.map_err(ToolError::new)
     }
 
     /// Kills the process and its children, and takes the last of what they wrote.
     pub(super) async fn kill(&mut self) -> Result<(), ToolError> {
-        let killed = self.control.kill().await.map_err(ToolError::new);
+        self.keeper.kill().await.map_err(ToolError::new)?;
+        // Its end is known soon after it is dead.
+        let _ = timeout(WRITE_TIME, self.keeper.until_ended()).await;
+        self.last_words().await;
+        Ok(())
+    }
+
+    /// Takes what was still on its way when the process ended.
+    async fn last_words(&mut self) {
         let closed = async {
             while !self.printed.state().closed {
                 self.printed.changed.notified().await;
@@ -150,7 +184,6 @@ impl Running {
         let _ = timeout(LAST_WORDS, closed).await;
         let rest = self.printed.state().marker.as_mut().map(Marker::rest).unwrap_or_default();
         self.printed.state().capture.push(&rest);
-        killed
     }
 
     /// What was printed since this was last called.

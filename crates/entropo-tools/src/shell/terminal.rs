@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entropo_agent::{Tool, ToolError, ToolOutput};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::ask::{Ask, TerminalArgs, TerminalSignal, What};
 use super::running::{Progress, Running};
 use super::session::Session;
-use super::{Shown, no_nul};
+use super::{Shown, killed};
 use crate::sandbox::{Command, OutputLimit, Sandbox, Signal, Status};
 
 /// Jobs that can run at the same time.
@@ -21,12 +20,17 @@ const MAX_JOBS: usize = 16;
 /// A shell whose directory, variables and functions last from call to call, and jobs in the background. Programs can be
 /// given input while they run, and one that waits for input does not hold up the agent.
 ///
+/// What runs is ended with all its children where it takes too long ([`Terminal::timeout`]) or the disk is about to be full,
+/// also between calls; the next call says so. It ends with the terminal too, and a command of the shell with its call, where
+/// that is cancelled or dropped.
+///
 /// Its answers depend on when it is asked; where they must be the same each time, as for training, use
 /// [`Shell`](super::Shell).
 pub struct Terminal {
     sandbox: Arc<dyn Sandbox>,
     wait: Duration,
     idle: Duration,
+    timeout: Duration,
     output: OutputLimit,
     state: Mutex<State>,
 }
@@ -39,49 +43,17 @@ struct State {
     sessions: u32,
 }
 
-/// What [`Terminal`] does. One of `command`, `input` and `signal`; none of them waits.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(description = "")]
-pub struct TerminalArgs {
-    /// A command for the shell.
-    #[serde(default)]
-    pub command: Option<String>,
-    /// Runs the command as a job, and answers at once.
-    #[serde(default)]
-    pub background: bool,
-    /// Text for what runs, with \n where Enter is pressed.
-    #[serde(default)]
-    pub input: Option<String>,
-    /// Sent to what runs.
-    #[serde(default)]
-    pub signal: Option<TerminalSignal>,
-    /// The job that is meant, in place of the shell.
-    #[serde(default)]
-    pub job: Option<u32>,
-    /// Seconds to wait at most.
-    #[serde(default)]
-    pub wait: Option<f64>,
-}
-
-/// A signal of [`TerminalArgs`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(description = "")]
-pub enum TerminalSignal {
-    /// As Ctrl-C.
-    Interrupt,
-    /// Ends it, whatever it does. A shell that is killed is replaced by a new one.
-    Kill,
-}
-
 impl Terminal {
+    /// How long a command or a job may run unless told otherwise: half an hour.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
     /// A shell in `sandbox`, started with the first command. A call waits up to 60 s, and 10 s where nothing is printed.
     pub fn new(sandbox: Arc<dyn Sandbox>) -> Self {
         Self {
             sandbox,
             wait: Duration::from_secs(60),
             idle: Duration::from_secs(10),
+            timeout: Self::DEFAULT_TIMEOUT,
             output: OutputLimit::default(),
             state: Mutex::default(),
         }
@@ -99,6 +71,16 @@ impl Terminal {
         Self { idle, ..self }
     }
 
+    /// How long a command of the shell or a job may run, however often it is waited for. Then it is killed with all its
+    /// children, and with it the shell that it ran in; what was printed is kept for the next call.
+    ///
+    /// What a command leaves in the background of the shell has as much time as the shell, and so has one that makes the
+    /// shell say that it has ended.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
     /// Limits how much of the output is shown.
     #[must_use]
     pub fn output(self, output: OutputLimit) -> Self {
@@ -109,35 +91,66 @@ impl Terminal {
         ToolOutput::text(Shown { output: &running.take_output(), root: self.sandbox.root(), ending }.to_string())
     }
 
+    /// Asks the shell. It is put back only where it can go on: where it ended, or this call is dropped half-way, it is
+    /// gone with all that runs in it.
     async fn in_shell(&self, state: &mut State, ask: Ask, cancel: &CancellationToken) -> Result<ToolOutput, ToolError> {
-        if state.session.is_none() {
-            if !matches!(ask.what, What::Command(_)) {
-                return Err(ToolError::new("Nothing runs in the shell. Give a command."));
+        let mut session = match state.session.take() {
+            Some(session) => session,
+            None if matches!(ask.what, What::Command(_)) => {
+                let word = format!("entropo-{:016x}-{}", random(), state.sessions);
+                state.sessions += 1;
+                Session::start(&*self.sandbox, word, self.output).await?
             }
-            let word = format!("entropo-{:016x}-{}", random(), state.sessions);
-            state.sessions += 1;
-            state.session = Some(Session::start(&*self.sandbox, word, self.output).await?);
+            None => return Err(nothing_runs()),
+        };
+        match self.ask_shell(&mut session, ask, cancel).await {
+            // It has been told that it ended.
+            Ok((shown, Progress::Ended(_))) => Ok(shown),
+            other => {
+                state.session = Some(session);
+                other.map(|(shown, _)| shown)
+            }
         }
-        let Some(session) = &mut state.session else { return Err(ToolError::new("There is no shell.")) };
+    }
+
+    async fn ask_shell(
+        &self,
+        session: &mut Session,
+        ask: Ask,
+        cancel: &CancellationToken,
+    ) -> Result<(ToolOutput, Progress), ToolError> {
+        let mut not_run = false;
         match &ask.what {
+            // It ended between two calls, which nobody has been told.
+            what if session.running.ended().is_some() => not_run = matches!(what, What::Command(_)),
             What::Command(_) if session.is_busy => {
                 return Err(ToolError::new(
                     "The last command still runs. Give input, wait by a call without arguments, or send a signal.",
                 ));
             }
-            What::Command(command) => session.begin(command).await?,
-            _ if !session.is_busy => return Err(ToolError::new("Nothing runs in the shell. Give a command.")),
+            What::Command(command) => {
+                if session.begin(command, self.timeout).await.is_err() {
+                    // What reads no commands is no shell.
+                    not_run = true;
+                    session.running.kill().await?;
+                }
+            }
+            What::Signal(TerminalSignal::Kill) => session.running.kill().await?,
+            _ if !session.is_busy => return Err(nothing_runs()),
             What::Input(input) => session.running.send(input).await?,
             What::Signal(TerminalSignal::Interrupt) => session.interrupt().await?,
-            What::Signal(TerminalSignal::Kill) => session.running.kill().await?,
             What::Wait => {}
         }
-        let progress = session.wait(ask.wait, self.idle, cancel).await;
-        let shown = self.show(&mut session.running, ending(progress, "the shell"));
-        if matches!(progress, Progress::Ended(_)) {
-            state.session = None;
+        let mut progress = session.wait(ask.wait, self.idle, cancel).await;
+        if progress == Progress::Cancelled {
+            session.running.kill().await?;
+            progress = Progress::Ended(Status::Cancelled);
         }
-        Ok(shown)
+        let mut ending = self.ending(progress, "the shell");
+        if let (true, Some(ending)) = (not_run, &mut ending) {
+            ending.push_str("\n[the command was not run; the next one gets a new shell]");
+        }
+        Ok((self.show(&mut session.running, ending), progress))
     }
 
     async fn in_job(
@@ -160,7 +173,7 @@ impl Terminal {
             What::Wait => {}
         }
         let progress = job.wait(ask.wait, self.idle, cancel).await;
-        let shown = self.show(job, ending(progress, "the job"));
+        let shown = self.show(job, self.ending(progress, "the job"));
         if matches!(progress, Progress::Ended(_)) {
             state.jobs.remove(&number);
         }
@@ -173,41 +186,22 @@ impl Terminal {
         }
         let command = Command::script(command).output(self.output);
         let running = Running::start(&*self.sandbox, &command, None).await?;
+        running.must_end(self.timeout);
         state.last_job += 1;
         state.jobs.insert(state.last_job, running);
         Ok(ToolOutput::text(format!("[job {} started]", state.last_job)))
     }
-}
 
-/// What is asked, and how long it may take.
-struct Ask {
-    what: What,
-    wait: Duration,
-}
-
-enum What {
-    Command(String),
-    Input(String),
-    Signal(TerminalSignal),
-    Wait,
-}
-
-impl TerminalArgs {
-    fn what(&self) -> Result<What, ToolError> {
-        let what = match (&self.command, &self.input, self.signal) {
-            (Some(command), None, None) if command.trim().is_empty() => {
-                return Err(ToolError::new("command must not be empty."));
-            }
-            (Some(command), None, None) => What::Command(no_nul("command", command)?.to_owned()),
-            (None, Some(input), None) => What::Input(input.clone()),
-            (None, None, Some(signal)) => What::Signal(signal),
-            (None, None, None) => What::Wait,
-            _ => return Err(ToolError::new("Give only one of command, input and signal.")),
-        };
-        if self.background && !matches!((&what, self.job), (What::Command(_), None)) {
-            return Err(ToolError::new("background is for a command, without job."));
-        }
-        Ok(what)
+    /// The line for what is unusual.
+    fn ending(&self, progress: Progress, what: &str) -> Option<String> {
+        Some(match progress {
+            Progress::Marked(0) => return None,
+            Progress::Marked(code) => format!("[exit status {code}]"),
+            // A job runs on though who waited for it has cancelled.
+            Progress::Runs | Progress::Cancelled => "[still running]".to_owned(),
+            Progress::Ended(Status::Exited(code)) => format!("[{what} ended with exit status {code}]"),
+            Progress::Ended(status) => format!("[{what} was {}]", killed(status, self.timeout)),
+        })
     }
 }
 
@@ -239,19 +233,11 @@ impl Tool for Terminal {
     }
 }
 
-/// The line for what is unusual.
-fn ending(progress: Progress, what: &str) -> Option<String> {
-    match progress {
-        Progress::Marked(0) => None,
-        Progress::Marked(code) => Some(format!("[exit status {code}]")),
-        Progress::Runs => Some("[still running]".to_owned()),
-        Progress::Ended(Status::Signalled(signal)) => Some(format!("[{what} was killed by signal {signal}]")),
-        Progress::Ended(Status::Exited(code)) => Some(format!("[{what} ended with exit status {code}]")),
-        Progress::Ended(_) => Some(format!("[{what} ended]")),
-    }
+fn nothing_runs() -> ToolError {
+    ToolError::new("Nothing runs in the shell. Give a command.")
 }
 
-/// A number that a command cannot guess; nothing else depends on it.
+/// A number that no program prints by chance; nothing else depends on it.
 fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())

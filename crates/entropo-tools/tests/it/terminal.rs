@@ -1,5 +1,8 @@
 //! The shell that stays, against real shells in every sandbox.
 
+mod hostile;
+mod limits;
+
 use std::time::Duration;
 
 use entropo_agent::Tool;

@@ -4,6 +4,7 @@
 
 mod ends;
 mod limits;
+mod pull;
 
 use std::fs;
 use std::path::PathBuf;

@@ -27,6 +27,7 @@ for_each_kind! {
     a_conversation,
     signals_reach_the_family,
     killing_twice,
+    the_sandbox_may_go_before_its_processes,
     many_at_once,
     variables_and_paths_of_the_options,
     what_is_shared_must_be_there,
@@ -247,6 +248,33 @@ async fn killing_twice(kind: SandboxKind) {
     process.control.kill().await.unwrap();
     assert_eq!(process.control.wait().await.unwrap(), Status::Signalled(9));
     process.control.signal(Signal::SIGINT).await.unwrap();
+}
+
+async fn the_sandbox_may_go_before_its_processes(kind: SandboxKind) {
+    for sandbox_first in [true, false, true, false] {
+        let Some(place) = open(kind, SandboxOptions::new()).await else { return };
+        let marker = marker();
+        let command = Command::script(format!("sleep {marker} & sleep {marker}; true"));
+        let mut process = place.sandbox.spawn(&command, Input::Piped).await.unwrap();
+        until("it runs", || runs(&marker)).await;
+        if sandbox_first {
+            drop(place);
+            process.control.kill().await.unwrap();
+            assert!(!runs(&marker), "nothing runs when it is killed");
+            process.control.signal(Signal::SIGINT).await.unwrap();
+            process.control.kill().await.unwrap();
+            let ended = tokio::time::timeout(Duration::from_secs(30), process.control.wait()).await;
+            // An engine that has removed the container does not know how its commands ended.
+            let ended = ended.expect("waiting comes to an end");
+            assert!(matches!(ended, Ok(Status::Signalled(_))) || kind == SandboxKind::Container, "{ended:?}");
+            drop(process);
+        } else {
+            drop(process);
+            until("all are gone", || !runs(&marker)).await;
+            assert_eq!(place.say("echo still here").await, "still here");
+            drop(place);
+        }
+    }
 }
 
 async fn many_at_once(kind: SandboxKind) {
