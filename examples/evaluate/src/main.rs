@@ -8,6 +8,7 @@ mod failure;
 mod grade;
 mod grade_log;
 mod ground;
+mod hidden;
 mod judge;
 mod live;
 mod model;
