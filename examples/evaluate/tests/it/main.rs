@@ -3,8 +3,12 @@
 
 mod container;
 mod errors;
+mod export;
 mod grade;
 mod grade_log;
 mod place;
 mod run;
+mod score;
 mod server;
+mod settings;
+mod waves;
