@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes the image `localhost/entropo-swe-bench-test`, which has what SWE-bench's images have, in small: git, bash, patch and a
-# repository at /testbed. Run scripts/container-test-setup.sh first, as root; nothing is pulled: programs are this machine's.
+# repository at /testbed; and `localhost/entropo-hidden-test`, the same with what R2E-Gym's and SWE-smith's images have beside
+# it and an agent must not see. Run scripts/container-test-setup.sh first, as root; nothing is pulled: programs are this machine's.
 #
 #   scripts/evaluate-container-setup.sh
 set -eu
 
 image=localhost/entropo-swe-bench-test
+hidden=localhost/entropo-hidden-test
 for program in podman git bash patch ldd; do
     command -v $program >/dev/null || { echo "evaluate-container-setup: install $program first" >&2; exit 1; }
 done
@@ -37,4 +39,17 @@ mkdir "$root/testbed"
     git -c user.name=a -c user.email=b commit -qm one
 )
 tar -C "$root" -c . | podman import --quiet --change 'ENV PATH=/usr/bin:/bin' - "$image:latest"
+(
+    # R2E-Gym's hidden tests and what runs them.
+    mkdir "$root/testbed/r2e_tests" "$root/r2e_tests" "$root/root/r2e_tests"
+    for directory in "$root/testbed/r2e_tests" "$root/r2e_tests" "$root/root/r2e_tests"; do
+        echo 'assert greet() == "secret"' >"$directory/test_1.py"
+    done
+    echo 'pytest r2e_tests # secret' >"$root/testbed/run_tests.sh"
+    # The tests of a repository of SWE-smith.
+    mkdir "$root/testbed/tests"
+    echo 'def test_greets(): assert greet() == "secret"' >"$root/testbed/tests/test_greet.py"
+    echo 'def test_rules(): pass' >"$root/testbed/tests/test_rules.py"
+)
+tar -C "$root" -c . | podman import --quiet --change 'ENV PATH=/usr/bin:/bin' - "$hidden:latest"
 echo "evaluate-container-setup: ready"

@@ -89,27 +89,38 @@ pub(crate) fn script(row: &SweBenchInstance) -> Result<&str, Failure> {
     })
 }
 
+/// Formats of test runners' output: a name, what a command has in it that writes it, and the format.
+const KNOWN: [(&str, &str, LogFormat); 9] = [
+    ("pytest", "pytest", LogFormat::Pytest),
+    ("unittest", "unittest", LogFormat::Unittest),
+    ("cargo", "cargo test", LogFormat::Cargo),
+    ("go", "go test", LogFormat::Go),
+    ("vitest", "vitest", LogFormat::Vitest),
+    ("jest", "jest", LogFormat::Jest),
+    ("mocha", "mocha", LogFormat::Mocha),
+    ("junit", "junit", LogFormat::JUnit),
+    ("tap", "--test-reporter tap", LogFormat::Tap),
+];
 /// How the output of a row's tests is read, as the row says or as its command suggests.
 pub(crate) fn format(row: &LocalInstance) -> Result<LogFormat, Failure> {
-    const KNOWN: [(&str, &str, LogFormat); 9] = [
-        ("pytest", "pytest", LogFormat::Pytest),
-        ("unittest", "unittest", LogFormat::Unittest),
-        ("cargo", "cargo test", LogFormat::Cargo),
-        ("go", "go test", LogFormat::Go),
-        ("vitest", "vitest", LogFormat::Vitest),
-        ("jest", "jest", LogFormat::Jest),
-        ("mocha", "mocha", LogFormat::Mocha),
-        ("junit", "junit", LogFormat::JUnit),
-        ("tap", "--test-reporter tap", LogFormat::Tap),
-    ];
     let command = row.test.as_deref().unwrap_or_default();
     let found = KNOWN.into_iter().find(|(name, sign, _)| match &row.log {
         Some(log) => log == name,
         None => command.contains(sign),
     });
     found.map(|(_, _, format)| format).ok_or_else(|| {
-        let names = KNOWN.map(|(name, ..)| name).join(", ");
+        let names = known_formats();
         let said = row.log.as_ref().map_or("is missing".to_owned(), |log| format!("is {log:?}"));
         Failure::task(&row.id, format!("`log` {said}; say how the tests' output is read: {names}"))
     })
+}
+
+/// A format by its name.
+pub(crate) fn log_format(name: &str) -> Option<LogFormat> {
+    KNOWN.into_iter().find(|(known, ..)| *known == name).map(|(_, _, format)| format)
+}
+
+/// The names of all.
+pub(crate) fn known_formats() -> String {
+    KNOWN.map(|(name, ..)| name).join(", ")
 }

@@ -4,9 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use entropo_agent::model::ModelError;
+use entropo_agent::select::{ScoreError, SelectionError};
 use entropo_core::StoreError;
 use entropo_core::format::swe_bench::PredictionsError;
 use entropo_core::format::{ItemError, RowError};
+use entropo_core::plot::PlotError;
 use entropo_core::stats::StatsError;
 use entropo_tools::check::swe_bench::{LogError, RulesError};
 use entropo_tools::{SandboxError, WorkspaceError};
@@ -20,6 +22,9 @@ pub(crate) enum Failure {
     /// A file that is no JSON.
     #[error("{} is no JSON of the kind that is needed: {source}", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
+    /// A file of settings that is none.
+    #[error("{} does not say what it should: {source}", path.display())]
+    Toml { path: PathBuf, source: Box<toml::de::Error> },
     /// A row of a data set.
     #[error("{}: {source}; a row is one of SWE-bench, SWE-smith, R2E-Gym or entropo-task/1 (docs/evaluation.md)", path.display())]
     Row { path: PathBuf, source: Box<ItemError> },
@@ -53,6 +58,15 @@ pub(crate) enum Failure {
     /// A model that cannot be asked.
     #[error(transparent)]
     Model(#[from] Box<ModelError>),
+    /// Rollouts that cannot be compared.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// Scores that contradict each other.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// A picture that cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
     /// A number that is none.
     #[error(transparent)]
     Stats(#[from] StatsError),
@@ -65,6 +79,10 @@ impl Failure {
 
     pub(crate) fn json(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
         move |source| Self::Json { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn toml(path: &Path) -> impl FnOnce(toml::de::Error) -> Self {
+        move |source| Self::Toml { path: path.to_owned(), source: Box::new(source) }
     }
 
     pub(crate) fn task(id: &str, reason: impl ToString) -> Self {

@@ -21,14 +21,17 @@ use crate::judge::judge;
 use crate::live;
 use crate::report;
 use crate::run::files;
-use crate::submit;
+use crate::submit::Choosing;
+
+/// The file with the patch that a report is on.
+const PATCH: &str = "patch.diff";
 
 /// The largest file of predictions that is read.
 const PREDICTIONS: usize = 1 << 30;
 
 /// Judges patches by running tests, SWE-bench's as its harness does, and writes the reports that its harness writes.
 ///
-/// What has a report is not run again: the same command goes on where it was. The exit status is 0 if everything has a
+/// What has a report on the same patch is not run again: the same command goes on where it was. The exit status is 0 if everything has a
 /// judgement, and 1 if something could not be judged.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -56,6 +59,8 @@ pub(crate) struct Arguments {
     /// How many are judged at a time.
     #[arg(long, default_value_t = 4)]
     jobs: usize,
+    #[command(flatten)]
+    choosing: Choosing,
     #[command(flatten)]
     confinement: Confinement,
 }
@@ -183,9 +188,9 @@ fn work(
             job(&rollout.id.task, Some(rollout.id.clone()), &model, &rollout.outcome.patch)
         });
         let jobs = jobs.collect();
-        let chosen = submit::choose(store.records())?;
-        let predictions = chosen.iter().map(|rollout| Prediction::of(rollout)).collect();
-        let submitted = chosen.iter().map(|rollout| (rollout.id.task.clone(), rollout.id.clone())).collect();
+        let chosen = arguments.choosing.open(run)?.choose(store.records())?;
+        let predictions = chosen.iter().map(|(_, rollout)| Prediction::of(rollout)).collect();
+        let submitted = chosen.iter().map(|(_, rollout)| (rollout.id.task.clone(), rollout.id.clone())).collect();
         return Ok(Work { jobs, predictions, submitted });
     }
     let mut predictions: Vec<Prediction> = if let Some(path) = &arguments.predictions {
@@ -219,7 +224,7 @@ struct Found {
     directory: PathBuf,
 }
 
-/// The report that is there, or a new one.
+/// The report that is there, if it is on this patch, or a new one.
 async fn one(
     arguments: &Arguments,
     grounds: &Grounds,
@@ -230,7 +235,9 @@ async fn one(
     let id = job.instance.id();
     let directory = report::directory(output, &arguments.run_id, &job.model, id);
     let path = directory.join(report::REPORT);
-    if path.exists() {
+    let patch = directory.join(PATCH);
+    let is_same = std::fs::read_to_string(&patch).is_ok_and(|judged| judged == job.patch);
+    if path.exists() && is_same {
         let text = std::fs::read_to_string(&path).map_err(Failure::file(&path))?;
         let value = serde_json::from_str(&text).map_err(Failure::json(&path))?;
         let report = read_instance_reports(&value)?.remove(id);
@@ -246,7 +253,11 @@ async fn one(
         return Ok(Found { report: None, notes: "cancelled".to_owned(), directory });
     }
     std::fs::create_dir_all(&directory).map_err(Failure::file(&directory))?;
-    report::put(&directory.join("patch.diff"), &job.patch)?;
+    if path.exists() {
+        // First, so that no report ever stands beside a patch that it is not on.
+        std::fs::remove_file(&path).map_err(Failure::file(&path))?;
+    }
+    report::put(&patch, &job.patch)?;
     let judged = judge(grounds, &job.instance, &job.patch, cancel).await;
     let judged = judged.inspect_err(|error| {
         let _ = report::put(&directory.join(report::NOTES), &error.to_string()); // it is told anyway

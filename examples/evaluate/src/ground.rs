@@ -5,20 +5,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use clap::{Args, ValueEnum};
 use entropo_core::format::swe_bench::{Instance, LocalInstance};
+use entropo_tools::check::Sandboxes;
 use entropo_tools::sandbox::{ContainerOptions, ContainerSandbox, SandboxKind, SandboxOptions, image_files};
 use entropo_tools::{Command, Sandbox, SandboxError, Source, Template, Workspace};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::dataset;
 use crate::failure::Failure;
+use crate::{dataset, hidden};
 
 /// Where SWE-bench's images, SWE-smith's and R2E-Gym's have their repositories.
 const TESTBED: &str = "/testbed";
 
-/// How commands are confined.
-#[derive(Clone, Debug, Args)]
+/// How commands are confined. What is written of it is what an agent works with.
+#[derive(Clone, Debug, Args, Serialize)]
 pub(crate) struct Confinement {
     /// Where commands run, for rows of our own format; all others run in a container of their image.
     #[arg(long, value_enum, default_value_t = Kind::Local)]
@@ -35,11 +38,13 @@ pub(crate) struct Confinement {
     network: Option<Network>,
     /// Seconds that tests may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    #[serde(skip)]
     test_seconds: u64,
 }
 
 /// A kind of sandbox; `docs/sandboxes.md` says what each holds back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Kind {
     /// Plain processes with your search path: tidy, and no prison.
     Local,
@@ -51,7 +56,8 @@ enum Kind {
     Container,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Network {
     On,
     Off,
@@ -93,8 +99,8 @@ impl Grounds {
             _ => {
                 let files = from_image(&dataset::image(instance)).await?;
                 match dataset::fault(instance) {
-                    Some(fault) => with_fault(files, fault).await?,
-                    None => files,
+                    None if !hidden::is_any(instance) => files,
+                    fault => as_posed(files, instance, fault.unwrap_or_default()).await?,
                 }
             }
         });
@@ -192,6 +198,19 @@ impl Grounds {
     }
 }
 
+/// Sandboxes as an instance's rollouts have them.
+pub(crate) struct Places {
+    pub(crate) grounds: Arc<Grounds>,
+    pub(crate) instance: Arc<Instance>,
+}
+
+#[async_trait]
+impl Sandboxes for Places {
+    async fn open(&self, root: &Path) -> Result<Box<dyn Sandbox>, SandboxError> {
+        self.grounds.open(&self.instance, root).await
+    }
+}
+
 /// A container as root. What is at `testbed` in the image goes, as its history can tell the solution, and the root is put in
 /// its place, as projects are installed in their images from there. R2E-Gym's hidden tests go, too.
 async fn container(
@@ -206,7 +225,7 @@ async fn container(
     }
     let sandbox = ContainerSandbox::start(image, root, options).await?;
     if let Some(testbed) = testbed {
-        let place = format!("rm -rf {testbed} /r2e_tests /root/r2e_tests && ln -s /workspace {testbed}");
+        let place = format!("rm -rf {testbed} {} && ln -s /workspace {testbed}", hidden::R2E_TESTS);
         let moved = sandbox.exec(Command::script(place), &CancellationToken::new()).await?;
         if !moved.status.is_success() {
             let reason = format!("{testbed} of the image {image} cannot be replaced: {}", moved.output.head.trim());
@@ -229,10 +248,11 @@ async fn from_image(image: &str) -> Result<Template, Failure> {
     Ok(Template::of(Source::Archive { path: archive.path().to_owned(), strip: 1 }).make().await?)
 }
 
-/// The files after the patch that breaks them.
-async fn with_fault(files: Template, fault: &str) -> Result<Template, Failure> {
+/// The files after the patch that breaks them, without what an agent must not see.
+async fn as_posed(files: Template, instance: &Instance, fault: &str) -> Result<Template, Failure> {
     let workspace = Workspace::of(files).await?;
     workspace.apply(fault).await?;
+    hidden::remove(workspace.root(), instance).map_err(Failure::file(workspace.root()))?;
     Ok(Template::of(workspace.root().to_owned()).make().await?)
 }
 

@@ -84,3 +84,26 @@ impl Observer for Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use entropo_core::{ExitReason, ToolCall, Trajectory};
+    use indicatif::ProgressDrawTarget;
+
+    use super::*;
+
+    #[test]
+    fn a_rollout_takes_from_its_first_turn_to_its_end_and_is_told_once() {
+        let live = Live::new(MultiProgress::with_draw_target(ProgressDrawTarget::hidden()));
+        let (one, other) = (RolloutId::new("t", 0), RolloutId::new("t", 1));
+        let call = ToolCall { id: "0".into(), name: "shell".into(), arguments: serde_json::json!({"command": "ls"}) };
+        let trajectory = Trajectory::empty(one.clone(), "m", 0, ExitReason::Agent);
+        live.event(&one, Event::TurnStarted { turn: 0 });
+        live.event(&one, Event::CallStarted { call: &call });
+        assert!(live.took(&one) == 0.0, "it runs");
+        live.event(&one, Event::Finished { trajectory: &trajectory });
+        assert!(live.running.lock().unwrap().is_empty());
+        assert!(live.took(&one) > 0.0);
+        assert!(live.took(&one) == 0.0 && live.took(&other) == 0.0);
+    }
+}

@@ -1,20 +1,29 @@
 //! Evaluates agents: `evaluate run` has a model solve the instances of a data set, `evaluate grade` judges patches by
-//! running tests, `evaluate summary` tells what it took and how good it was. `docs/evaluation.md` has the whole of it.
+//! running tests, `evaluate score` scores rollouts by tests that are no secret, `evaluate reproduce` by tests that agents write
+//! of the issue, `evaluate summary` tells what it took and how good
+//! it was, and `evaluate export` puts the judgements into the rollouts. `docs/evaluation.md` has the whole of it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod dataset;
 mod environment;
+mod export;
 mod failure;
 mod grade;
 mod grade_log;
 mod ground;
+mod hidden;
 mod judge;
 mod live;
 mod model;
+mod plots;
 mod report;
+mod reproduce;
 mod run;
+mod score;
+mod settings;
 mod submit;
 mod summary;
+mod waves;
 
 use std::process::ExitCode;
 
@@ -35,7 +44,10 @@ enum Command {
     Run(Box<run::Arguments>),
     Grade(Box<grade::Arguments>),
     GradeLog(grade_log::Arguments),
+    Score(Box<score::Arguments>),
+    Reproduce(Box<reproduce::Arguments>),
     Summary(summary::Arguments),
+    Export(export::Arguments),
 }
 
 #[tokio::main]
@@ -55,6 +67,9 @@ async fn go(command: Command) -> Result<ExitCode, Failure> {
         Command::Run(arguments) => run::run(&arguments).await,
         Command::Grade(arguments) => grade::run(&arguments).await,
         Command::GradeLog(arguments) => grade_log::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments).await,
+        Command::Reproduce(arguments) => reproduce::run(&arguments).await,
+        Command::Export(arguments) => export::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
     }
 }

@@ -8,10 +8,12 @@ use entropo_agent::model::http::{ApiKey, Connection};
 use entropo_agent::model::openai::OpenAi;
 use entropo_agent::model::{Prices, ToolCalling};
 use entropo_agent::{ChatModel, Dialect};
+use serde::Serialize;
 
 use crate::failure::Failure;
 
-#[derive(Debug, Args)]
+/// What is written of it is what rollouts depend on.
+#[derive(Debug, Args, Serialize)]
 pub(crate) struct ModelOptions {
     /// An OpenAI-compatible server, such as http://127.0.0.1:8000/v1.
     #[arg(long)]
@@ -21,19 +23,22 @@ pub(crate) struct ModelOptions {
     pub(crate) model: String,
     /// The environment variable that holds the server's key. Default: OPENAI_API_KEY, if there is one.
     #[arg(long, value_name = "NAME")]
+    #[serde(skip)]
     api_key_env: Option<String>,
     /// How the model writes tool calls: as the server has it, or as text.
     #[arg(long, value_enum, default_value_t = DialectName::Native)]
     dialect: DialectName,
     /// What a million tokens cost in US dollars, read and written.
     #[arg(long, num_args = 2, value_names = ["READ", "WRITTEN"])]
+    #[serde(skip)]
     prices: Vec<f64>,
     /// Keep the model's tokens and log-probabilities, for training; the server must tell them, as vLLM does.
     #[arg(long)]
     tokens: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum DialectName {
     /// As the server has it.
     Native,

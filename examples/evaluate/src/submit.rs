@@ -1,11 +1,127 @@
 //! Which rollout of each task is submitted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
-use entropo_agent::Selector;
-use entropo_core::Trajectory;
+use clap::Args;
+use entropo_agent::select::sampling::Settled;
+use entropo_agent::select::{Decision, ScoreRow, Scores, SelectorConfig};
+use entropo_agent::{Selection, Selector};
+use entropo_core::format::swe_bench::Prediction;
+use entropo_core::{JsonlStore, RolloutId, Trajectory};
 
 use crate::failure::Failure;
+use crate::report;
+use crate::run::files;
+use crate::waves;
+
+/// How a rollout is chosen.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Choosing {
+    /// What chooses one of a task's rollouts: a selector as TOML (docs/selection.md). Default: the preset `hybrid`.
+    #[arg(long, value_name = "FILE")]
+    selector: Option<PathBuf>,
+}
+
+/// Chooses among the rollouts of one run, by the scores that they carry and those beside them. It never looks at hidden
+/// judgements.
+pub(crate) struct Chooser {
+    /// What the selector is called.
+    pub(crate) name: String,
+    selector: Selector,
+    /// Those of `scores.jsonl`, by rollout: a selector asks about a few of many.
+    scores: HashMap<RolloutId, Scores>,
+    /// The answers that a budget counted as settled.
+    settled: BTreeMap<String, Settled>,
+}
+
+impl Choosing {
+    /// The selector, with the scores that are in a run's directory.
+    pub(crate) fn open(&self, run: &Path) -> Result<Chooser, Failure> {
+        let (name, selector) = match &self.selector {
+            None => ("hybrid".to_owned(), Selector::hybrid()),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(Failure::file(path))?;
+                let config: SelectorConfig = toml::from_str(&text).map_err(Failure::toml(path))?;
+                (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), Selector::from(config))
+            }
+        };
+        let mut scores = HashMap::<RolloutId, Scores>::new();
+        for ScoreRow { rollout, name, value } in score_rows(run)? {
+            scores.entry(rollout.clone()).or_default().insert(rollout, name, value)?;
+        }
+        let early = waves::read(run)?.into_iter().map(|early| (early.task, early.settled));
+        Ok(Chooser { name, selector, scores, settled: early.collect() })
+    }
+}
+
+impl Chooser {
+    /// The scores that rollouts carry, and in their place those of `scores.jsonl`.
+    pub(crate) fn scores(&self, candidates: &[&Trajectory]) -> Scores {
+        let mut scores = Scores::of(candidates.iter().copied());
+        for beside in candidates.iter().filter_map(|candidate| self.scores.get(&candidate.id)) {
+            scores.overwrite(beside);
+        }
+        scores
+    }
+
+    /// Chooses among some rollouts of a task by the selector alone.
+    pub(crate) fn select(&self, candidates: &[&Trajectory]) -> Result<Selection, Failure> {
+        Ok(self.selector.select_by(candidates, &self.scores(candidates))?)
+    }
+
+    /// Chooses among all rollouts of a task; of a settled answer one of those that gave it.
+    fn submit(&self, candidates: &[&Trajectory]) -> Result<Selection, Failure> {
+        let task = candidates.first().map(|one| one.id.task.as_str()).unwrap_or_default();
+        let Some(settled) = self.settled.get(task) else { return self.select(candidates) };
+        let voters: Vec<&Trajectory> =
+            candidates.iter().copied().filter(|one| settled.rollouts.contains(&one.id)).collect();
+        if voters.is_empty() {
+            return self.select(candidates);
+        }
+        let first = Selector::new().then(settled.clone()).select(candidates)?;
+        let rule = format!("settled by {}", settled.rule);
+        let mut decisions: Vec<Decision> =
+            first.decisions.into_iter().filter(|decision| decision.stage == rule).collect();
+        let mut selection = self.select(&voters)?;
+        decisions.append(&mut selection.decisions);
+        Ok(Selection { decisions, ..selection })
+    }
+
+    /// The selection of each task, and what was chosen.
+    pub(crate) fn choose<'a>(&self, rollouts: &'a [Trajectory]) -> Result<Vec<(Selection, &'a Trajectory)>, Failure> {
+        let mut chosen = Vec::new();
+        for candidates in by_task(rollouts).into_values() {
+            let selection = self.submit(&candidates)?;
+            let one = candidates.into_iter().find(|candidate| Some(&candidate.id) == selection.chosen.as_ref());
+            chosen.extend(one.map(|one| (selection, one)));
+        }
+        Ok(chosen)
+    }
+
+    /// Writes `predictions.jsonl`, the rollouts that are submitted of some tasks, and `selections.json`, why. Says how many.
+    pub(crate) fn write(
+        &self,
+        run: &Path,
+        rollouts: &[Trajectory],
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<usize, Failure> {
+        let mut chosen = self.choose(rollouts)?;
+        chosen.retain(|(_, one)| is_wanted(&one.id.task));
+        let lines = chosen.iter().map(|(_, one)| Prediction::of(one).to_value().to_string() + "\n");
+        report::put(&files::predictions(run), &lines.collect::<String>())?;
+        let selections: Vec<&Selection> = chosen.iter().map(|(selection, _)| selection).collect();
+        let path = files::selections(run);
+        report::put(&path, &serde_json::to_string_pretty(&selections).map_err(Failure::json(&path))?)?;
+        Ok(chosen.len())
+    }
+}
+
+/// The rows of `scores.jsonl`, if it is there.
+pub(crate) fn score_rows(run: &Path) -> Result<Vec<ScoreRow>, Failure> {
+    let path = files::scores(run);
+    Ok(if path.exists() { JsonlStore::open(path)?.into_records() } else { Vec::new() })
+}
 
 /// The rollouts of each task.
 pub(crate) fn by_task(rollouts: &[Trajectory]) -> BTreeMap<&str, Vec<&Trajectory>> {
@@ -14,14 +130,4 @@ pub(crate) fn by_task(rollouts: &[Trajectory]) -> BTreeMap<&str, Vec<&Trajectory
         tasks.entry(&rollout.id.task).or_default().push(rollout);
     }
     tasks
-}
-
-/// The one that the hybrid selector submits of each task. It never looks at hidden judgements.
-pub(crate) fn choose(rollouts: &[Trajectory]) -> Result<Vec<&Trajectory>, Failure> {
-    let mut chosen = Vec::new();
-    for candidates in by_task(rollouts).into_values() {
-        let selection = Selector::hybrid().select(&candidates).map_err(|error| Failure::Asked(error.to_string()))?;
-        chosen.extend(candidates.into_iter().find(|candidate| Some(&candidate.id) == selection.chosen.as_ref()));
-    }
-    Ok(chosen)
 }

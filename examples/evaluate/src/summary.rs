@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use entropo_agent::Selector;
-use entropo_core::stats::{Samples, Subsets, mean_pass_at_k, selector_regret};
-use entropo_core::{JsonlStore, RolloutId, Trajectory, TrajectoryStore, Usage};
-use serde::Serialize;
+use entropo_core::stats::{Bootstrap, Interval, Subsets, pass_at_k, selector_regret};
+use entropo_core::{JsonlStore, RolloutId, Trajectory, Usage};
+use serde::{Serialize, Serializer};
 
 use crate::failure::Failure;
 use crate::grade::Grade;
 use crate::run::{Time, files};
-use crate::{report, submit};
+use crate::score::rollouts;
+use crate::submit::{Chooser, Choosing, by_task};
+use crate::{plots, report, waves};
 
 /// Tells what the rollouts of a run took and how good they were: tokens, cost, time, why they ended, and once they are
-/// judged pass@k, best@k of the selector and what it loses.
+/// judged pass@k, best@k of the selector and what it loses, with 95 % bootstrap intervals over tasks.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The directory of `evaluate run`.
@@ -25,13 +26,22 @@ pub(crate) struct Arguments {
     /// Write it as JSON, too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw pass@k and best@k into this directory, as SVG and PNG.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    #[command(flatten)]
+    choosing: Choosing,
 }
 
 #[derive(Debug, Serialize)]
 struct Summary {
     model: String,
+    selector: String,
     tasks: usize,
     rollouts: usize,
+    /// Tasks whose answers were settled before their budget was used up, and the rollouts that this saved.
+    settled: usize,
+    saved: usize,
     judged: usize,
     resolved: usize,
     exits: BTreeMap<String, usize>,
@@ -44,14 +54,23 @@ struct Summary {
     per_task: BTreeMap<String, TaskSummary>,
 }
 
+/// Of the rollouts of a task k are drawn.
 #[derive(Debug, Serialize)]
-struct AtK {
-    k: usize,
+pub(crate) struct AtK {
+    pub(crate) k: usize,
     tasks: usize,
     pass: f64,
+    #[serde(serialize_with = "ends")]
+    pub(crate) pass_interval: Interval,
     best: f64,
+    #[serde(serialize_with = "ends")]
+    pub(crate) best_interval: Interval,
     regret: f64,
     exact: bool,
+}
+
+fn ends<S: Serializer>(interval: &Interval, serializer: S) -> Result<S::Ok, S::Error> {
+    [interval.low, interval.high].serialize(serializer)
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -67,14 +86,19 @@ struct TaskSummary {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let directory = &arguments.run;
-    let path = files::trajectories(directory);
-    if !path.exists() {
-        let words = format!("{} is no directory of `evaluate run`: it has no trajectories.jsonl", directory.display());
-        return Err(Failure::Asked(words));
+    let rollouts = rollouts(directory)?;
+    let chooser = arguments.choosing.open(directory)?;
+    let mut summary = summarise(&rollouts, &chooser, &grades(directory)?, &times(directory)?)?;
+    for early in waves::read(directory)? {
+        summary.settled += 1;
+        summary.saved += early.saved;
     }
-    let rollouts = TrajectoryStore::open(path)?.into_records();
-    let summary = summarise(&rollouts, &grades(directory)?, &times(directory)?)?;
     print!("{}", table(&summary));
+    if let Some(directory) = arguments.plots.as_ref().filter(|_| !summary.at_k.is_empty()) {
+        for path in plots::write(directory, &summary.model, &summary.selector, &summary.at_k)? {
+            println!("plot: {}", path.display());
+        }
+    }
     if let Some(path) = &arguments.json {
         report::put(path, &serde_json::to_string_pretty(&summary).map_err(Failure::json(path))?)?;
     }
@@ -93,16 +117,20 @@ fn times(run: &Path) -> Result<HashMap<RolloutId, f64>, Failure> {
 
 fn summarise(
     rollouts: &[Trajectory],
+    chooser: &Chooser,
     grades: &HashMap<RolloutId, bool>,
     times: &HashMap<RolloutId, f64>,
 ) -> Result<Summary, Failure> {
-    let tasks = submit::by_task(rollouts);
+    let tasks = by_task(rollouts);
     let submitted: HashMap<&str, &RolloutId> =
-        submit::choose(rollouts)?.into_iter().map(|one| (one.id.task.as_str(), &one.id)).collect();
+        chooser.choose(rollouts)?.into_iter().map(|(_, one)| (one.id.task.as_str(), &one.id)).collect();
     let mut summary = Summary {
         model: rollouts.first().map_or_else(String::new, |one| one.model.clone()),
+        selector: chooser.name.clone(),
         tasks: tasks.len(),
         rollouts: rollouts.len(),
+        settled: 0,
+        saved: 0,
         judged: 0,
         resolved: 0,
         exits: BTreeMap::new(),
@@ -136,7 +164,7 @@ fn summarise(
             (entry.submitted, entry.submitted_resolved) = (Some(id.rollout), grades.get(id).copied());
         }
     }
-    summary.at_k = at_k(&tasks, grades)?;
+    summary.at_k = at_k(&tasks, chooser, grades)?;
     Ok(summary)
 }
 
@@ -146,7 +174,11 @@ fn exit(rollout: &Trajectory) -> String {
 }
 
 /// pass@k, best@k and regret for k of 1, 2, 4 and so on.
-fn at_k(tasks: &BTreeMap<&str, Vec<&Trajectory>>, grades: &HashMap<RolloutId, bool>) -> Result<Vec<AtK>, Failure> {
+fn at_k(
+    tasks: &BTreeMap<&str, Vec<&Trajectory>>,
+    chooser: &Chooser,
+    grades: &HashMap<RolloutId, bool>,
+) -> Result<Vec<AtK>, Failure> {
     let judged: Vec<(&Vec<&Trajectory>, Vec<f64>)> = tasks
         .values()
         .filter_map(|rollouts| {
@@ -155,33 +187,38 @@ fn at_k(tasks: &BTreeMap<&str, Vec<&Trajectory>>, grades: &HashMap<RolloutId, bo
         })
         .collect();
     let most = judged.iter().map(|(rollouts, _)| rollouts.len()).max().unwrap_or(0);
+    let subsets = Subsets { at_most: 1000, ..Subsets::default() };
     let mut all = Vec::new();
     for k in std::iter::successors(Some(1), |k| Some(k * 2)).take_while(|k| *k <= most) {
-        let wide: Vec<_> = judged.iter().filter(|(rollouts, _)| rollouts.len() >= k).collect();
-        let samples: Vec<Samples> = wide
-            .iter()
-            .map(|(rollouts, rewards)| {
-                let solved = rewards.iter().filter(|reward| **reward > 0.0).count();
-                Samples { drawn: rollouts.len(), solved }
-            })
-            .collect();
-        let subsets = Subsets { at_most: 1000, ..Subsets::default() };
-        let (mut best, mut regret, mut exact) = (0.0, 0.0, true);
-        for (rollouts, rewards) in &wide {
-            let found = selector_regret(rewards, k, subsets, |subset| pick(rollouts, subset))?;
-            best += found.selected / wide.len() as f64;
-            regret += found.regret / wide.len() as f64;
+        let (mut passes, mut bests, mut regret, mut exact) = (Vec::new(), Vec::new(), 0.0, true);
+        for (rollouts, rewards) in judged.iter().filter(|(rollouts, _)| rollouts.len() >= k) {
+            let solved = rewards.iter().filter(|reward| **reward > 0.0).count();
+            passes.push(pass_at_k(rollouts.len(), solved, k)?);
+            let found = selector_regret(rewards, k, subsets, |subset| pick(chooser, rollouts, subset))?;
+            bests.push(found.selected);
+            regret += found.regret;
             exact &= found.exact;
         }
-        all.push(AtK { k, tasks: wide.len(), pass: mean_pass_at_k(&samples, k)?, best, regret, exact });
+        let bootstrap = Bootstrap::default();
+        let (pass, best) = (bootstrap.mean(&passes)?, bootstrap.mean(&bests)?);
+        all.push(AtK {
+            k,
+            tasks: passes.len(),
+            pass: pass.mean,
+            pass_interval: pass,
+            best: best.mean,
+            best_interval: best,
+            regret: regret / passes.len() as f64,
+            exact,
+        });
     }
     Ok(all)
 }
 
 /// Which of a subset the selector submits.
-fn pick(rollouts: &[&Trajectory], subset: &[usize]) -> Option<usize> {
+fn pick(chooser: &Chooser, rollouts: &[&Trajectory], subset: &[usize]) -> Option<usize> {
     let candidates: Vec<&Trajectory> = subset.iter().filter_map(|index| rollouts.get(*index).copied()).collect();
-    let chosen = Selector::hybrid().select(&candidates).ok()?.chosen?;
+    let chosen = chooser.select(&candidates).ok()?.chosen?;
     subset.iter().copied().find(|index| rollouts.get(*index).is_some_and(|one| one.id == chosen))
 }
 
@@ -204,13 +241,20 @@ fn table(summary: &Summary) -> String {
     _ = writeln!(text, "  time     {seconds:.0} s in all, {:.0} s and {mean_steps:.1} steps a rollout", each(*seconds));
     let exits: Vec<String> = summary.exits.iter().map(|(exit, count)| format!("{exit} {count}")).collect();
     _ = writeln!(text, "  exits    {}", exits.join(", "));
+    if summary.settled > 0 {
+        let (saved, settled) = (summary.saved, summary.settled);
+        _ = writeln!(text, "  saved    {saved} rollouts, as the answers of {settled} tasks were settled");
+    }
     if summary.at_k.is_empty() {
         _ = writeln!(text, "\nNo task is judged; evaluate grade --run does that.");
     } else {
-        _ = writeln!(text, "\n{:>4} {:>6} {:>8} {:>8} {:>8}", "k", "tasks", "pass@k", "best@k", "regret");
-        for AtK { k, tasks, pass, best, regret, exact } in &summary.at_k {
+        let selector = &summary.selector;
+        _ = writeln!(text, "\n{:>4} {:>6} {:>22} {:>22} {:>8}  {selector}", "k", "tasks", "pass@k", "best@k", "regret");
+        let shown = |one: &Interval| format!("{:.3} [{:.3}, {:.3}]", one.mean, one.low, one.high);
+        for AtK { k, tasks, pass_interval, best_interval, regret, exact, .. } in &summary.at_k {
             let sampled = if *exact { "" } else { "  (of sampled subsets)" };
-            _ = writeln!(text, "{k:>4} {tasks:>6} {pass:>8.3} {best:>8.3} {regret:>8.3}{sampled}");
+            let (pass, best) = (shown(pass_interval), shown(best_interval));
+            _ = writeln!(text, "{k:>4} {tasks:>6} {pass:>22} {best:>22} {regret:>8.3}{sampled}");
         }
     }
     _ = writeln!(text, "\n{:<40} {:>8} {:>9} {:>10} {:>9}  submitted", "task", "resolved", "of", "tokens", "seconds");

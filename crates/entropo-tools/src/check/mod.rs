@@ -6,7 +6,8 @@
 //! - a [`LogFormat`] reads what a test runner printed into a [`TestReport`], one [`Status`] for each test;
 //! - a [`Grading`] holds a report against the tests that must pass and gives a [`Verdict`];
 //! - [`regression`], [`reproduction`] and [`flaky`] hold reports against each other;
-//! - a [`Checker`] does the running: every command in a workspace and a sandbox of its own for every candidate.
+//! - a [`Checker`] does the running: every command in a workspace and a sandbox of its own for every candidate;
+//!   [`RegressionScorer`] makes a score of it that selectors read.
 //!
 //! [`swe_bench`] judges as SWE-bench's own harness does, which differs from this in what it lets pass.
 //!
@@ -61,6 +62,7 @@ mod regex;
 mod report;
 mod run;
 mod score;
+mod scorer;
 pub mod swe_bench;
 mod tap;
 mod text;
@@ -74,6 +76,7 @@ pub use regex::{PatternError, RegexFormat};
 pub use report::{Status, TestReport};
 pub use run::{Candidate, Check, Checker, RunError, Runs};
 pub use score::{Found, Score, flaky, regression, reproduction, settled};
+pub use scorer::{RegressionError, RegressionScorer};
 
 /// How a log is to be read. `docs/checking.md` has the command that writes each.
 #[derive(Clone, Debug)]

@@ -9,6 +9,8 @@ use crate::place::{Place, json_of};
 use crate::server::Server;
 
 const IMAGE: &str = "localhost/entropo-swe-bench-test";
+/// The same with what an agent must not see.
+const HIDDEN: &str = "localhost/entropo-hidden-test";
 const FIX: &str =
     "diff --git a/greet.sh b/greet.sh\n--- a/greet.sh\n+++ b/greet.sh\n@@ -1 +1 @@\n-echo helo\n+echo hello\n";
 const SCRIPT: &str = r#"#!/bin/bash
@@ -33,15 +35,23 @@ bash test.sh
 git checkout HEAD README
 "#;
 
-/// The row, if there is an image to run it in; says so if not.
+/// Whether there is an image; says so if not.
+fn is_there(image: &str) -> bool {
+    let there = Command::new("podman").args(["image", "exists", image]).status();
+    if there.is_ok_and(|status| status.success()) {
+        return true;
+    }
+    assert!(std::env::var_os("ENTROPO_REQUIRE_SANDBOXES").is_none(), "there is no image {image}");
+    #[allow(clippy::print_stderr)]
+    {
+        eprintln!("skipped, run scripts/evaluate-container-setup.sh first: there is no image {image}");
+    }
+    false
+}
+
+/// The row, if there is an image to run it in.
 fn row() -> Option<Value> {
-    let there = Command::new("podman").args(["image", "exists", IMAGE]).status();
-    if !there.is_ok_and(|status| status.success()) {
-        assert!(std::env::var_os("ENTROPO_REQUIRE_SANDBOXES").is_none(), "there is no image {IMAGE}");
-        #[allow(clippy::print_stderr)]
-        {
-            eprintln!("skipped, run scripts/evaluate-container-setup.sh first: there is no image {IMAGE}");
-        }
+    if !is_there(IMAGE) {
         return None;
     }
     Some(json!({
@@ -117,4 +127,66 @@ fn a_fault_of_swe_smith_is_put_into_the_files() {
     assert!(kept.contains("\"content\":\"hello\""), "{kept}");
     let gold = place.evaluate("grade", &["--gold"]);
     assert!(gold.status == 1 && gold.complaint.contains("nothing to judge"), "{gold:?}");
+}
+
+/// What an agent sees that runs a command in an instance of the row.
+fn seen(row: Value, command: &str) -> String {
+    let place = Place::new();
+    place.rows(&[row]);
+    let script = || vec![("shell", json!({"command": command})), ("finish", json!({}))];
+    let server = Server::start([script(), script()]);
+    let ran = place.evaluate("run", &["--base-url", &server.url, "--model", "m", "--output", "run"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let kept = std::fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap();
+    assert!(kept.contains("greet.sh"), "{kept}");
+    kept
+}
+
+#[test]
+fn hidden_tests_of_r2e_gym_are_seen_nowhere() {
+    if !is_there(HIDDEN) {
+        return;
+    }
+    let row = json!({"docker_image": HIDDEN, "repo_name": "greeter", "commit_hash": "0", "problem_statement": "It should greet."});
+    let kept =
+        seen(row, "find / -xdev -name '*_tests*'; ls -aR /testbed/; cat /testbed/run* /*/test_1.py /*/*/test_1.py");
+    for secret in ["run_tests", "r2e_tests", "secret"] {
+        assert!(!kept.contains(secret), "{secret} is seen: {kept}");
+    }
+    assert!(kept.contains("test_rules.py"), "the repository's own tests stay: {kept}");
+}
+
+#[test]
+fn tests_that_show_a_fault_of_swe_smith_are_not_seen() {
+    if !is_there(HIDDEN) {
+        return;
+    }
+    let row = |tests: Value| {
+        json!({"instance_id": "greeter.1.func_1", "repo": "swesmith/greeter", "problem_statement": "It says hello.",
+            "image_name": HIDDEN, "patch": FIX, "FAIL_TO_PASS": tests, "PASS_TO_PASS": ["tests/test_rules.py::test_rules"]})
+    };
+    let look = "cat /testbed/greet.sh; ls -aR /testbed/; cat /testbed/tests/*";
+    let tests = json!(["tests/test_greet.py::test_greets", "tests/test_greet.py::Case::test_two", "../etc/passwd::x"]);
+    let kept = seen(row(tests), look);
+    assert!(!kept.contains("test_greet") && !kept.contains("test_greets"), "{kept}");
+    assert!(kept.contains("echo hello") && kept.contains("test_rules.py"), "{kept}");
+    // Names of other runners tell no file.
+    assert!(seen(row(json!(["TestGreets", "greeter::tests::greets"])), look).contains("test_greet.py"));
+}
+
+#[test]
+fn what_a_rollout_leaves_in_its_container_is_not_there_for_the_next() {
+    let Some(row) = row() else { return };
+    let place = Place::new();
+    place.rows(&[row]);
+    let command = "ls -a / /tmp /root /testbed/ | tr a-z A-Z
+        touch /tmp/left.txt /testbed/left.txt && echo done | tr a-z A-Z; touch /left.txt /root/left.txt";
+    let script = || vec![("shell", json!({"command": command})), ("finish", json!({}))];
+    let server = Server::start([script(), script()]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run", "-n", "2", "--jobs", "1"];
+    let ran = place.evaluate("run", &arguments);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let kept = std::fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap();
+    assert!(kept.matches("DONE").count() == 2 && kept.matches("GREET.SH").count() == 2, "{kept}");
+    assert!(!kept.contains("LEFT.TXT"), "{kept}");
 }

@@ -63,13 +63,3 @@ fn rollouts_of_an_instance_that_cannot_be_opened_are_told_and_left_to_be_made() 
     assert!(ran.printed.contains("nowhere") && ran.printed.contains("1 could not be made"), "{ran:?}");
     assert_eq!(std::fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap(), "");
 }
-
-#[test]
-fn rollouts_of_different_settings_are_not_mixed() {
-    let place = Place::new();
-    let arguments = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--output", "run", "--max-seconds", "1"];
-    place.evaluate("run", &arguments);
-    let other = ["--base-url", "http://127.0.0.1:9/v1", "--model", "other", "--output", "run"];
-    let ran = place.evaluate("run", &other);
-    assert!(ran.status == 1 && ran.complaint.contains("begun with other settings"), "{ran:?}");
-}

@@ -61,6 +61,20 @@ fn what_has_a_report_is_not_run_again() {
 }
 
 #[test]
+fn a_report_on_another_patch_is_none() {
+    let place = Place::new();
+    let mut verdicts = Vec::new();
+    for patch in [FIX, SPOIL, SPOIL, FIX] {
+        let predictions = place.predictions("m", patch);
+        let ran = place.evaluate("grade", &["--predictions", predictions.to_str().unwrap()]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        assert_eq!(place.report("m")["resolved"], json!(patch == FIX));
+        verdicts.push(ran.printed.contains("1 of 1 resolved"));
+    }
+    assert_eq!(verdicts, [true, false, false, true]);
+}
+
+#[test]
 fn an_empty_prediction_is_counted_and_not_run() {
     let place = Place::new();
     let none = place.predictions("idler", "");

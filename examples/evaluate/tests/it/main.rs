@@ -3,8 +3,13 @@
 
 mod container;
 mod errors;
+mod export;
 mod grade;
 mod grade_log;
 mod place;
+mod reproduce;
 mod run;
+mod score;
 mod server;
+mod settings;
+mod waves;

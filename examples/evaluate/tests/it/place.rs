@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -65,12 +65,27 @@ impl Place {
     }
 
     pub(crate) fn program(&self, arguments: &[&str]) -> Ran {
-        let program = Command::new(env!("CARGO_BIN_EXE_evaluate"))
-            .args(arguments)
-            .current_dir(self.directory.path())
-            .env_remove("OPENAI_API_KEY")
-            .output();
-        Ran::of(&program.unwrap())
+        Ran::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// Begins what [`Self::evaluate`] runs.
+    pub(crate) fn begin(&self, command: &str, more: &[&str]) -> Child {
+        let dataset = self.path("tasks.jsonl");
+        let mut arguments = vec![command, "--dataset", dataset.to_str().unwrap()];
+        arguments.extend(more);
+        self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_evaluate"));
+        program.args(arguments).current_dir(self.directory.path()).env_remove("OPENAI_API_KEY");
+        program
+    }
+
+    /// The records of a file of JSON Lines.
+    pub(crate) fn lines(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// What became of the row's tests.
@@ -94,7 +109,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let status = output.status.code().unwrap();
         let ran = Self { status, printed: text(&output.stdout), complaint: text(&output.stderr) };

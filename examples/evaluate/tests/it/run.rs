@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::{Place, json_of};
+use crate::place::{Place, Ran, json_of};
 use crate::server::Server;
 
 fn edit(new: &str) -> (&'static str, Value) {
@@ -72,7 +72,41 @@ fn rollouts_are_made_judged_and_summed_up_and_never_twice() {
     assert_eq!(summary["usage"]["prompt_tokens"], json!(1000));
     assert_eq!(summary["exits"], json!({"agent": 5}));
     assert!((summary["cost_usd"].as_f64().unwrap() - (1000.0 + 100.0 * 10.0) / 1e6).abs() < 1e-12, "{summary}");
-    assert_eq!(summary["at_k"][2], json!({"k": 4, "tasks": 1, "pass": 1.0, "best": 1.0, "regret": 0.0, "exact": true}));
+    let whole = json!({"k": 4, "tasks": 1, "pass": 1.0, "pass_interval": [1.0, 1.0], "best": 1.0,
+        "best_interval": [1.0, 1.0], "regret": 0.0, "exact": true});
+    assert_eq!(summary["at_k"][2], whole);
+    assert_eq!((&summary["selector"], &summary["saved"]), (&json!("hybrid"), &json!(0)));
+}
+
+#[test]
+fn a_summary_is_drawn_with_its_intervals() {
+    let place = Place::new();
+    let rows = [1, 2, 3].map(|number| {
+        let mut row = place.row();
+        row["id"] = json!(format!("shop-{number}"));
+        row
+    });
+    place.rows(&rows);
+    let server = Server::start([vec![edit("add() { echo $(($1 + $2)); }"), finish()], vec![finish()]]);
+    let arguments = ["--base-url", &server.url, "--model", "org/m", "--output", "run", "-n", "4"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    assert_eq!(place.evaluate("grade", &["--run", "run"]).status, 0);
+    let ran = place.program(&["summary", "run", "--plots", "pictures", "--json", "summary.json"]);
+    assert!(ran.status == 0 && ran.printed.contains("plot: pictures/best-at-k.svg"), "{ran:?}");
+    let picture = fs::read_to_string(place.path("pictures/best-at-k.svg")).unwrap();
+    assert!(
+        picture.contains("pass@k") && picture.contains("best@k of hybrid") && picture.contains("org/m"),
+        "{picture}"
+    );
+    // Without a font there are no pixels.
+    if ran.printed.contains("best-at-k.png") {
+        assert!(fs::read(place.path("pictures/best-at-k.png")).unwrap().starts_with(b"\x89PNG"));
+    }
+    let summary = json_of(&place.path("summary.json"));
+    let one = &summary["at_k"][0];
+    let [low, high] = [0, 1].map(|end| one["pass_interval"][end].as_f64().unwrap());
+    let pass = one["pass"].as_f64().unwrap();
+    assert!(0.0 <= low && low <= pass && pass <= high && high <= 1.0, "{one}");
 }
 
 #[test]
@@ -125,4 +159,43 @@ fn a_run_that_was_killed_while_it_wrote_goes_on() {
     assert_eq!(server.asked(), 8, "two whole rollouts are kept, and one is made again");
     let graded = place.evaluate("grade", &["--run", "run"]);
     assert!(graded.status == 0 && graded.printed.contains("1 of 1 resolved"), "{graded:?}");
+}
+
+#[test]
+fn what_a_rollout_leaves_is_not_there_for_the_next() {
+    let place = Place::new();
+    let script = || {
+        let command = "ls -a . tests | tr a-z A-Z; touch left.txt tests/left.txt && echo done | tr a-z A-Z";
+        vec![("shell", json!({"command": command})), finish()]
+    };
+    let server = Server::start([script(), script()]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run", "-n", "3", "--jobs", "1"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    let kept = fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap();
+    assert!(kept.matches("DONE").count() == 3 && kept.matches("SHOP.SH").count() == 3, "{kept}");
+    assert!(!kept.contains("LEFT.TXT"), "{kept}");
+}
+
+#[test]
+fn ctrl_c_stops_and_the_same_command_goes_on() {
+    let place = Place::new();
+    let flag = place.path("go");
+    let command = format!("while [ ! -e {} ]; do sleep 0.1; done; echo went", flag.display());
+    let script = || vec![("shell", json!({"command": command.clone()})), finish()];
+    let server = Server::start([script(), script()]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run"];
+    let mut running = place.begin("run", &arguments);
+    while server.asked() == 0 {
+        assert!(running.try_wait().unwrap().is_none(), "it ended before it asked the model");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let told = std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let stopped = Ran::of(&running.wait_with_output().unwrap());
+    assert!(stopped.status == 130 && stopped.printed.contains("interrupted; the same command goes on"), "{stopped:?}");
+    assert!(stopped.printed.contains("0 of 1 rollouts are made"), "{stopped:?}");
+    fs::write(flag, "").unwrap();
+    let whole = place.evaluate("run", &arguments);
+    assert!(whole.status == 0 && whole.printed.contains("1 of 1 rollouts are made"), "{whole:?}");
+    assert!(fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap().contains("\"content\":\"went"));
 }

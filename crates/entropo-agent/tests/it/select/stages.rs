@@ -231,6 +231,7 @@ fn presets_are_the_published_orders() {
             StageConfig::Score(score) => format!("best {}", score.name),
             StageConfig::Threshold(threshold) => format!("{} > {}", threshold.name, threshold.above),
             StageConfig::Steps(Steps { prefer }) => format!("{prefer:?}"),
+            StageConfig::Top(top) => format!("the top {} by {}", top.share, top.name),
             other => format!("{other:?}"),
         };
         preset.stages().iter().map(spelled).collect::<Vec<_>>().join(", ")
@@ -239,4 +240,6 @@ fn presets_are_the_published_orders() {
     assert_eq!(spelled(Preset::PaperVerified), verified);
     assert_eq!(spelled(Preset::PaperLite), "finished, verifier > 0.01, Fewest");
     assert_eq!(spelled(Preset::Hybrid), verified.replace("Most", "Fewest"));
+    let r2e = "the top 0.5 by verifier, best regression, best reproduction, best verifier";
+    assert_eq!(spelled(Preset::R2eHybrid), r2e);
 }

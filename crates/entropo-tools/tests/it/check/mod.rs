@@ -4,4 +4,5 @@ mod arbitrary;
 mod broken;
 mod logs;
 mod run;
+mod scorer;
 mod trial;
