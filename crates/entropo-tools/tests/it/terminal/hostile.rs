@@ -5,6 +5,7 @@ use super::*;
 for_each_kind! {
     a_shell_that_is_turned_against_its_tool_can_be_replaced,
     a_shell_without_input_is_replaced_by_itself,
+    a_shell_that_ended_between_calls_is_told_and_replaced,
     a_forged_end_is_of_its_own_call_only,
 }
 
@@ -44,6 +45,17 @@ async fn a_shell_without_input_is_replaced_by_itself(kind: SandboxKind) {
     let Some((_place, terminal)) = terminal(kind).await else { return };
     run(&terminal, "exec <&-").await;
     run(&terminal, "echo whoever is told that the shell ended").await;
+    assert_eq!(run(&terminal, "echo ok").await, "ok");
+}
+
+async fn a_shell_that_ended_between_calls_is_told_and_replaced(kind: SandboxKind) {
+    let Some((_place, terminal)) = terminal(kind).await else { return };
+    let marker = marker();
+    assert_eq!(run(&terminal, &format!("sleep {marker} & (sleep 1; kill -9 $$) & echo set")).await, "set");
+    until("it runs", || runs(&marker)).await;
+    until("the shell and what it left are gone", || !runs(&marker)).await;
+    let told = run(&terminal, "echo whoever is told").await;
+    assert!(told.starts_with("[the shell was killed by signal 9]"), "{told}");
     assert_eq!(run(&terminal, "echo ok").await, "ok");
 }
 
