@@ -43,8 +43,8 @@ const PARSERS: [LogParser; 35] = [
     LogParser::Cargo,
 ];
 
-/// Every format reads or refuses every text, and a test that was read is found by its name. So do the parsers of SWE-bench's
-/// harness.
+/// Every format reads or refuses every text, and a test that was read is found by its name. So does one of the parsers of
+/// SWE-bench's harness, chosen by the text: they compile their patterns each time, and all of them would take half a second.
 pub fn log(input: &[u8]) {
     let log = crate::text(input);
     let words = [("ok", Status::Passed), ("bad", Status::Failed)];
@@ -67,11 +67,11 @@ pub fn log(input: &[u8]) {
         }
         assert_eq!(format.parse(&log).unwrap(), report, "{format:?} reads the same text as the same report");
     }
-    for parser in PARSERS {
-        let Ok(report) = parser.parse(&log) else { continue };
-        for (test, word) in report.iter() {
-            assert_eq!(report.exactly(test), Some(word), "{parser:?}: {test}");
-        }
-        assert_eq!(parser.parse(&log).unwrap(), report, "{parser:?} reads the same text as the same report");
+    let sum: usize = input.iter().map(|byte| usize::from(*byte)).sum();
+    let Some(parser) = PARSERS.get(sum % PARSERS.len()) else { return };
+    let Ok(report) = parser.parse(&log) else { return };
+    for (test, word) in report.iter() {
+        assert_eq!(report.exactly(test), Some(word), "{parser:?}: {test}");
     }
+    assert_eq!(parser.parse(&log).unwrap(), report, "{parser:?} reads the same text as the same report");
 }
