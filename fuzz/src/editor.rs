@@ -1,6 +1,7 @@
 //! Edits of a file.
 
 use std::fs;
+use std::path::PathBuf;
 
 use entropo_tools::editor::{EditorArgs, EditorCommand};
 use entropo_tools::multi_edit::{MultiEditArgs, Replacement};
@@ -11,12 +12,14 @@ use crate::place::Place;
 use crate::{parts, text};
 
 const FILE: &str = "file";
+const OTHER: &str = "other";
 
 /// A file's content, then operations: a letter and its arguments.
 ///
 /// | | |
 /// |---|---|
 /// | `v` | view, from and to a line |
+/// | `c` | create the file if it is gone, else another |
 /// | `r` | replace a text by another |
 /// | `i` | insert after a line |
 /// | `m` | several replacements |
@@ -25,7 +28,7 @@ const FILE: &str = "file";
 /// | `w` | somebody else writes the file |
 ///
 /// What is refused changes nothing. A replacement changes no byte beyond what was replaced, an insertion removes none, and
-/// undoing brings back all bytes.
+/// undoing brings back all bytes; what is created has just the text that was given.
 pub fn editor(input: &[u8]) {
     let place = Place::new();
     let mut parts = parts(input, "%%").into_iter();
@@ -58,7 +61,9 @@ impl Tools {
         let pieces: Vec<String> = parts(arguments, "%").into_iter().map(text).collect();
         let (first, second) = (piece(&pieces, 0), piece(&pieces, 1));
         let before = self.content();
+        let files = self.place.files();
         let done = match operation {
+            b'c' => self.create(&first),
             b'v' => {
                 let number = |text: &str| text.trim().parse().unwrap_or(-1);
                 self.view(Some([number(&first), number(&second)]));
@@ -104,7 +109,28 @@ impl Tools {
             true => past.push(before),
             false => assert_eq!(self.content(), before, "what is refused changes nothing"),
         }
-        assert!(self.place.files().len() <= 1 || operation == b'p', "nothing is left beside the file");
+        let file = self.place.root().join(FILE);
+        let is_known = |path: &PathBuf| *path == file || files.contains_key(path);
+        assert!(operation == b'p' || self.place.files().keys().all(is_known), "nothing is left beside the file");
+    }
+
+    /// Creates the file and says whether it did, or creates another, which is taken back.
+    fn create(&self, text: &str) -> bool {
+        let name = if self.place.root().join(FILE).exists() { OTHER } else { FILE };
+        let path = self.place.root().join(name);
+        let was_there = path.exists();
+        let asked = |command| EditorArgs { path: name.to_owned(), file_text: Some(text.to_owned()), ..asked(command) };
+        if !self.edit(asked(EditorCommand::Create)) {
+            assert_eq!(path.exists(), was_there, "what is refused creates nothing");
+            return false;
+        }
+        assert!(!was_there, "what is there is not created");
+        assert_eq!(fs::read(&path).unwrap(), text.as_bytes(), "a file is created with the text that was given");
+        if name == FILE {
+            return true;
+        }
+        assert!(self.edit(asked(EditorCommand::Undo)) && !path.exists(), "undoing takes away what was created");
+        false
     }
 
     fn multi(&self, pieces: &[String], before: &[u8]) -> bool {

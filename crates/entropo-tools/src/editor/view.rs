@@ -1,5 +1,6 @@
 //! What a model sees of files and directories.
 
+use std::collections::BinaryHeap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -67,21 +68,38 @@ fn bounds(name: &str, range: Option<[i64; 2]>, count: usize) -> Result<(usize, u
 /// out.
 pub(super) fn directory(place: &Located) -> Result<String, String> {
     let prefix = if place.shown == "." { String::new() } else { format!("{}/", place.shown) };
-    let mut entries = Vec::new();
+    let mut entries = Entries::default();
     let directory = open(&place.directory, &place.name);
     directory
         .and_then(|opened| list(&opened, &prefix, DEPTH, &mut entries))
         .map_err(|error| failed(&place.shown, &error))?;
-    if entries.is_empty() {
-        return Ok(format!("{} is empty.", place.shown));
+    Ok(if entries.count == 0 { format!("{} is empty.", place.shown) } else { entries.show() })
+}
+
+/// The first entries in their order, of as many as there may be.
+#[derive(Default)]
+struct Entries {
+    first: BinaryHeap<String>,
+    count: usize,
+}
+
+impl Entries {
+    fn add(&mut self, entry: String) {
+        self.count += 1;
+        self.first.push(entry);
+        if self.first.len() > MAX_ENTRIES {
+            self.first.pop();
+        }
     }
-    entries.sort_unstable();
-    let more = entries.len().saturating_sub(MAX_ENTRIES);
-    entries.truncate(MAX_ENTRIES);
-    if more > 0 {
-        entries.push(format!("[{more} more; view a directory below]"));
+
+    fn show(self) -> String {
+        let mut lines = self.first.into_sorted_vec();
+        match self.count - lines.len() {
+            0 => {}
+            more => lines.push(format!("[{more} more; view a directory below]")),
+        }
+        lines.join("\n")
     }
-    Ok(entries.join("\n"))
 }
 
 fn open(above: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
@@ -89,7 +107,7 @@ fn open(above: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(above, name, flags, Mode::empty())?)
 }
 
-fn list(directory: &OwnedFd, prefix: &str, depth: usize, entries: &mut Vec<String>) -> io::Result<()> {
+fn list(directory: &OwnedFd, prefix: &str, depth: usize, entries: &mut Entries) -> io::Result<()> {
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
@@ -103,7 +121,7 @@ fn list(directory: &OwnedFd, prefix: &str, depth: usize, entries: &mut Vec<Strin
             kind = found.map_or(FileType::Unknown, |found| FileType::from_raw_mode(found.st_mode));
         }
         if kind != FileType::Directory {
-            entries.push(format!("{prefix}{shown}"));
+            entries.add(format!("{prefix}{shown}"));
             continue;
         }
         let prefix = format!("{prefix}{shown}/");
@@ -113,7 +131,24 @@ fn list(directory: &OwnedFd, prefix: &str, depth: usize, entries: &mut Vec<Strin
                 list(&below, &prefix, depth - 1, entries)?;
             }
         }
-        entries.push(prefix);
+        entries.add(prefix);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_entries_only_the_first_are_kept() {
+        let mut entries = Entries::default();
+        for number in (0..1000).rev() {
+            entries.add(format!("{number:03}"));
+            assert!(entries.first.len() <= MAX_ENTRIES);
+        }
+        let mut expected: Vec<String> = (0..200).map(|number| format!("{number:03}")).collect();
+        expected.push("[800 more; view a directory below]".to_owned());
+        assert_eq!(entries.show(), expected.join("\n"));
+    }
 }

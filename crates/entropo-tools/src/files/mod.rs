@@ -3,6 +3,7 @@
 mod access;
 mod commit;
 mod encoding;
+mod gitignore;
 mod temporary;
 
 use std::fs::File;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub(crate) use access::Files;
 pub(crate) use commit::{Change, commit};
 pub(crate) use encoding::Encoding;
+pub(crate) use gitignore::Ignores;
 
 use crate::paths::Located;
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::first::{First, Want};
 use super::walk::{Visitor, Walk};
 use super::{everything, shown};
-use crate::paths::Root;
+use crate::paths::{Kind, Root};
 
 /// Files shown at most.
 const MAX_FILES: usize = 100;
@@ -79,7 +79,7 @@ impl Tool for Glob {
             let start = place.real.strip_prefix(root.path()).unwrap_or(Path::new(""));
             let first = Mutex::new(First::new(MAX_FILES));
             let walk = Walk { root: &root, place: &place, hidden, insist: true, threads };
-            walk.run(&cancel, || Names { pattern: &pattern, start, first: &first });
+            walk.run(&cancel, || Names { root: &root, pattern: &pattern, start, first: &first });
             first.into_inner().unwrap_or_else(PoisonError::into_inner).show("files", "narrow the pattern or the path")
         });
         let found = found.await.map_err(|error| ToolError::new(format!("The search failed: {error}.")))?;
@@ -93,6 +93,7 @@ type Key = (usize, OsString);
 
 /// One thread's part in a search.
 struct Names<'a> {
+    root: &'a Root,
     pattern: &'a Pattern,
     start: &'a Path,
     first: &'a Mutex<First<Key>>,
@@ -105,11 +106,17 @@ impl Names<'_> {
 }
 
 impl Visitor for Names<'_> {
-    fn file(&mut self, _: &Path, name: &OsStr) {
-        if self.pattern.matches(self.start, Path::new(name)) {
-            let line = shown(&name.to_string_lossy());
-            self.first().add((depth(name), name.to_owned()), vec![line], 1);
+    fn file(&mut self, path: &Path, name: &OsStr) {
+        if !self.pattern.matches(self.start, Path::new(name)) {
+            return;
         }
+        let key = (depth(name), name.to_owned());
+        let want = self.first().want(&key);
+        // A directory that became a link while it was listed has the names of another one.
+        if want == Want::Items && self.root.found(path).is_none_or(|place| place.kind != Kind::File || place.link) {
+            return;
+        }
+        self.first().add(key, vec![shown(&name.to_string_lossy())], 1);
     }
 
     fn skips(&mut self, name: &OsStr) -> bool {

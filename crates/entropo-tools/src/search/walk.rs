@@ -1,21 +1,20 @@
 //! The files of a workspace, visited by several threads.
 //!
-//! Ignore files count even where there is no repository; those above the workspace do not. Symbolic links are not
-//! followed, and are no files. A directory whose `.gitignore` is not a small plain file is left out, since reading one
-//! that never ends would never end either.
+//! A `.gitignore` counts even where there is no repository; those above the workspace do not. Symbolic links are not
+//! followed, and are no files. The library that walks reads no file: what it would open by its path may have become
+//! something else by then.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{File, Metadata};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ignore::{DirEntry, WalkBuilder, WalkState};
+use ignore::{DirEntry, Match, WalkBuilder, WalkState};
 use tokio_util::sync::CancellationToken;
 
+use crate::files::Ignores;
 use crate::paths::{Kind, Located, Root};
 
-/// The largest `.gitignore`, in bytes.
-const MAX_IGNORE_FILE: u64 = 256 << 10;
 /// Threads at most, where the number was not chosen.
 const MAX_THREADS: usize = 8;
 
@@ -57,9 +56,6 @@ impl Walk<'_> {
     /// Walks from `start`; whether the place was come to.
     fn run_from<V: Visitor>(&self, start: &Path, cancel: &CancellationToken, make: &impl Fn() -> V) -> bool {
         let reached = AtomicBool::new(false);
-        if !has_plain_ignore_file(start) {
-            return false;
-        }
         self.builder(start).build_parallel().run(|| {
             let (mut visitor, reached) = (make(), &reached);
             Box::new(move |entry| {
@@ -93,21 +89,26 @@ impl Walk<'_> {
 
     fn builder(&self, start: &Path) -> WalkBuilder {
         let mut builder = WalkBuilder::new(start);
-        let place: PathBuf = self.place.real.clone();
+        let (place, root, hidden) = (self.place.real.clone(), self.root.clone(), self.hidden);
         let above = place.strip_prefix(start).map_or(0, |path| path.components().count());
-        builder
-            .parents(false)
-            .ignore(false)
-            .git_global(false)
-            .git_exclude(false)
-            .require_git(false)
-            .hidden(!self.hidden)
-            .threads(self.threads())
-            .filter_entry(move |entry| {
-                let on_the_way = entry.depth() > above || place.starts_with(entry.path());
-                on_the_way
-                    && (!is_directory(entry) || entry.file_name() != ".git" && has_plain_ignore_file(entry.path()))
-            });
+        let top = name(root.path(), start).to_owned();
+        let ignores = Ignores::new({
+            let root = root.clone();
+            move |directory| open_ignore_file(&root, directory)
+        });
+        builder.standard_filters(false).threads(self.threads()).filter_entry(move |entry| {
+            let on_the_way = entry.depth() > above || place.starts_with(entry.path());
+            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+            if !on_the_way || is_directory && entry.file_name() == ".git" {
+                return false;
+            }
+            match ignores.matched(Path::new(&top), Path::new(name(root.path(), entry.path())), is_directory) {
+                Match::Ignore(()) => false,
+                // What a rule brings back is shown also where it is hidden.
+                Match::Whitelist(()) => true,
+                Match::None => hidden || !is_hidden(entry),
+            }
+        });
         builder
     }
 
@@ -119,15 +120,16 @@ impl Walk<'_> {
     }
 }
 
-fn is_directory(entry: &DirEntry) -> bool {
-    entry.file_type().is_some_and(|kind| kind.is_dir())
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-fn has_plain_ignore_file(directory: &Path) -> bool {
-    match fs::metadata(directory.join(".gitignore")) {
-        Ok(metadata) => metadata.is_file() && metadata.len() <= MAX_IGNORE_FILE,
-        Err(_) => true,
-    }
+/// Opens a directory's `.gitignore`, if it is no link.
+fn open_ignore_file(root: &Root, directory: &Path) -> Option<File> {
+    let path = root.path().join(directory).join(".gitignore");
+    // Most directories have none, which is quickly seen.
+    path.symlink_metadata().ok().filter(Metadata::is_file)?;
+    root.found(&path).filter(|place| !place.link)?.open().ok()
 }
 
 /// The name of `path` relative to the workspace.

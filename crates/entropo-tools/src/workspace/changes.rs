@@ -37,7 +37,6 @@ pub(super) type Candidates = BTreeMap<PathBuf, (bool, bool)>;
 /// All changes of `now`, sorted by path, those of new files after all others.
 pub(super) fn find(
     now: &Tree,
-    root: &Path,
     original: &Original,
     tracking: &Tracking,
     exclude: &Exclude,
@@ -47,7 +46,7 @@ pub(super) fn find(
         Tracking::Index(index) => by_index(now, index)?,
         Tracking::Layer(layer) => overlay::candidates(now, before.tree(), layer)?,
     };
-    let mut rules = Rules::new(root, exclude);
+    let mut rules = Rules::new(now, exclude);
     let mut left = Snapshot::LIMIT;
     let full = || WorkspaceError::ChangesTooLarge { limit: Snapshot::LIMIT };
     let mut changes = Vec::new();

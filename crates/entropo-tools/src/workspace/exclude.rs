@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::WorkspaceError;
+use super::tree::Tree;
+use crate::files::Ignores;
 
 /// What builds, tests and installers write, in the notation of a `.gitignore`.
 const GENERATED: [&str; 19] = [
@@ -72,17 +73,16 @@ impl Exclude {
 
 /// The rules of one workspace at one moment.
 pub(super) struct Rules<'a> {
-    root: &'a Path,
     exclude: &'a Exclude,
-    /// By directory; none where it has no `.gitignore`.
-    ignores: HashMap<PathBuf, Option<Gitignore>>,
+    ignores: Ignores<'a>,
     /// Whether what a directory holds is left out.
     directories: HashMap<PathBuf, bool>,
 }
 
 impl<'a> Rules<'a> {
-    pub(super) fn new(root: &'a Path, exclude: &'a Exclude) -> Self {
-        Self { root, exclude, ignores: HashMap::new(), directories: HashMap::new() }
+    pub(super) fn new(now: &'a Tree, exclude: &'a Exclude) -> Self {
+        let ignores = Ignores::new(|directory| now.open_file(&directory.join(".gitignore")).ok());
+        Self { exclude, ignores, directories: HashMap::new() }
     }
 
     /// Whether a new file is left out. `was_there` says whether a directory was there before.
@@ -115,30 +115,9 @@ impl<'a> Rules<'a> {
         Ok(out)
     }
 
-    /// What the nearest `.gitignore` that knows of it says.
-    fn is_ignored(&mut self, path: &Path, is_directory: bool) -> bool {
-        for above in path.ancestors().skip(1) {
-            let root = self.root;
-            let ignore = self.ignores.entry(above.to_path_buf()).or_insert_with(|| gitignore(root, above));
-            match ignore.as_ref().map(|ignore| ignore.matched(root.join(path), is_directory)) {
-                Some(Match::Ignore(_)) => return true,
-                Some(Match::Whitelist(_)) => return false,
-                Some(Match::None) | None => {}
-            }
-        }
-        false
+    fn is_ignored(&self, path: &Path, is_directory: bool) -> bool {
+        self.ignores.matched(Path::new(""), path, is_directory).is_ignore()
     }
-}
-
-/// A directory's own `.gitignore`. Lines that are no patterns are passed over, as git does.
-fn gitignore(root: &Path, directory: &Path) -> Option<Gitignore> {
-    let directory = root.join(directory);
-    let path = directory.join(".gitignore");
-    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let mut builder = GitignoreBuilder::new(directory);
-    // What is wrong with single lines is told here; the others count.
-    let _ = builder.add(path);
-    builder.build().ok()
 }
 
 #[cfg(test)]
@@ -149,7 +128,8 @@ mod tests {
     fn the_default_rules_are_patterns_and_hold_for_what_is_new() {
         let root = tempfile::tempdir().unwrap();
         let exclude = Exclude::rules(GENERATED).unwrap();
-        let mut rules = Rules::new(root.path(), &exclude);
+        let now = Tree::open(root.path()).unwrap();
+        let mut rules = Rules::new(&now, &exclude);
         let was_there = |path: &Path| Ok(path == Path::new("src/target"));
         for (path, out) in [
             ("lib/__pycache__/x.cpython-313.pyc", true),
@@ -176,7 +156,8 @@ mod tests {
         std::fs::write(root.path().join("a/.gitignore"), "!kept.log\n").unwrap();
         std::fs::write(root.path().join("a/out/.gitignore"), "!*\n").unwrap();
         let exclude = Exclude::nothing();
-        let mut rules = Rules::new(root.path(), &exclude);
+        let now = Tree::open(root.path()).unwrap();
+        let mut rules = Rules::new(&now, &exclude);
         for (path, out) in
             [("x.log", true), ("a/kept.log", false), ("a/x.log", true), ("a/out/x", true), ("out/x", false)]
         {

@@ -1,41 +1,10 @@
-//! The two things for which git itself is run: applying patches, and comparing files that are no text.
+//! Running git, and what it is run for beside [applying patches](super::apply): comparing files that are no text.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use tempfile::TempDir;
-
 use super::WorkspaceError;
-
-/// Applies a patch to the files under `root`, wholly or not at all.
-pub(super) fn apply(root: &Path, patch: &str) -> Result<(), WorkspaceError> {
-    if patch.trim().is_empty() {
-        return Ok(());
-    }
-    let action = "apply";
-    let repository = empty_repository()?;
-    for check in [true, false] {
-        let mut git = command(root)?;
-        git.env("GIT_DIR", repository.path()).env("GIT_WORK_TREE", root);
-        git.args(["apply", "--whitespace=nowarn"]).args(check.then_some("--check")).arg("-");
-        let output = run(action, git, patch.as_bytes())?;
-        if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-            return Err(match output.status.code() {
-                Some(1 | 128) => WorkspaceError::Rejected(explained(root, patch, message)),
-                _ => WorkspaceError::Git { action, message },
-            });
-        }
-    }
-    Ok(())
-}
-
-/// git names files and lines; what is there instead is found by the reader that the agents' own patches have.
-fn explained(root: &Path, patch: &str, message: String) -> String {
-    let conflicts = crate::patch::conflicts(root, patch);
-    if conflicts.is_empty() { message } else { format!("{message}\n{}", conflicts.join("\n")) }
-}
 
 /// The part of a binary patch that tells two contents apart: its `index` line and what follows.
 pub(super) fn binary_patch(old: Option<&[u8]>, new: Option<&[u8]>) -> Result<String, WorkspaceError> {
@@ -78,7 +47,8 @@ pub(super) fn command(directory: &Path) -> Result<Command, WorkspaceError> {
     Ok(git)
 }
 
-fn run(action: &'static str, mut git: Command, input: &[u8]) -> Result<Output, WorkspaceError> {
+/// Runs git to its end.
+pub(super) fn run(action: &'static str, mut git: Command, input: &[u8]) -> Result<Output, WorkspaceError> {
     let failed = |error: std::io::Error| WorkspaceError::Git { action, message: error.to_string() };
     let git = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = git.spawn().map_err(failed)?;
@@ -88,21 +58,4 @@ fn run(action: &'static str, mut git: Command, input: &[u8]) -> Result<Output, W
         let _ = stdin.write_all(input);
     }
     child.wait_with_output().map_err(failed)
-}
-
-/// A repository without anything, whose attributes come before those of the files: else a `.gitattributes` of the agent's, or a
-/// `.git` with settings, would say what is written.
-fn empty_repository() -> Result<TempDir, WorkspaceError> {
-    let temporary = std::env::temp_dir();
-    let repository = tempfile::tempdir().map_err(WorkspaceError::io("make a directory in", &temporary))?;
-    for directory in ["objects", "refs", "info"] {
-        let path = repository.path().join(directory);
-        std::fs::create_dir(&path).map_err(WorkspaceError::io("make", &path))?;
-    }
-    let attributes = "* -text -eol -ident -filter -working-tree-encoding -whitespace\n";
-    for (name, content) in [("HEAD", "ref: refs/heads/main\n"), ("info/attributes", attributes), ("config", "")] {
-        let path = repository.path().join(name);
-        std::fs::write(&path, content).map_err(WorkspaceError::io("write", &path))?;
-    }
-    Ok(repository)
 }

@@ -5,6 +5,7 @@
 //! as a [`Template`] where there are many, shared by all copies of a task, so that the agent's changes come out as a patch without a version control system in
 //! the way: there is no `.git` to mislead, and none whose history would give the solution away.
 
+mod apply;
 mod changes;
 mod error;
 mod exclude;
@@ -132,35 +133,41 @@ impl Workspace {
         let (original, tracking, exclude) = (self.original.clone(), self.tracking.clone(), self.exclude.clone());
         blocking(move || {
             let now = opened(&root, identity)?;
-            patch::write(&changes::find(&now, &root, &original, &tracking, &exclude)?)
+            patch::write(&changes::find(&now, &original, &tracking, &exclude)?)
         })
         .await
     }
 
     /// Applies a patch in git's format, wholly or not at all. An empty patch changes nothing.
     ///
+    /// Nothing else may run in the workspace meanwhile: git is run several times and finds files by their paths, so that
+    /// a command which swaps a directory for a link at the right moment would have it write elsewhere.
+    ///
     /// # Errors
     ///
-    /// [`WorkspaceError::Rejected`] with git's words where it does not fit.
+    /// [`WorkspaceError::Rejected`] with git's words where it does not fit; [`WorkspaceError::Git`] where it fits and cannot be
+    /// written, as on a full disk, after which the files are put back; [`WorkspaceError::ChangesTooLarge`] where the files that
+    /// it names are larger than [`Snapshot::LIMIT`].
     pub async fn apply(&self, patch: &str) -> Result<(), WorkspaceError> {
         let (root, identity, patch) = (self.root.clone(), self.identity, patch.to_owned());
         blocking(move || {
             opened(&root, identity)?;
-            git::apply(&root, &patch)
+            apply::apply(&root, &patch)
         })
         .await
     }
 }
 
 /// Applies a patch in git's format to the files of a directory, wholly or not at all: what a user does with the patch of an
-/// agent that worked on a copy. An empty patch changes nothing.
+/// agent that worked on a copy. An empty patch changes nothing. As with [`Workspace::apply`], nothing else may change the
+/// directory meanwhile.
 ///
 /// # Errors
 ///
-/// [`WorkspaceError::Rejected`] with git's words where it does not fit.
+/// As [`Workspace::apply`].
 pub async fn apply_patch(directory: impl Into<PathBuf>, patch: &str) -> Result<(), WorkspaceError> {
     let (directory, patch) = (directory.into(), patch.to_owned());
-    blocking(move || git::apply(&directory, &patch)).await
+    blocking(move || apply::apply(&directory, &patch)).await
 }
 
 /// Opens a workspace's directory, if it still is that.

@@ -52,7 +52,8 @@ impl File {
         }
     }
 
-    fn write(&self, path: &Path) -> Result<(), WorkspaceError> {
+    /// Writes it where nothing is.
+    pub(super) fn write(&self, path: &Path) -> Result<(), WorkspaceError> {
         match self {
             Self::Regular { content, executable } => {
                 fs::write(path, content).map_err(WorkspaceError::io("write", path))?;

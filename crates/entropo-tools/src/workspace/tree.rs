@@ -8,6 +8,7 @@ use std::fs::File as SystemFile;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -111,27 +112,41 @@ impl Tree {
         let Some(stat) = self.stat(path)? else { return Ok(None) };
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind.is_symlink() {
-            let target = self.link(path)?;
+            let Some(target) = self.link_if_there(path)? else { return Ok(None) };
             *left = left.checked_sub(target.as_os_str().len() as u64).ok_or_else(full)?;
             return Ok(Some(File::Link { target }));
         }
         if !kind.is_file() {
             return Ok(None);
         }
-        let size = u64::try_from(stat.st_size).unwrap_or_default();
-        let still = left.checked_sub(size).ok_or_else(&full)?;
-        let file = self.open_file(path)?;
-        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        let file = match self.open_at(path, OFlags::RDONLY) {
+            // It vanished or became something else meanwhile: something still runs.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(None),
+            opened => SystemFile::from(opened.map_err(|error| self.failed("read", path, error))?),
+        };
+        let metadata = file.metadata().map_err(WorkspaceError::io("look at", &self.path.join(path)))?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let still = left.checked_sub(metadata.len()).ok_or_else(&full)?;
+        let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
         file.take(*left + 1).read_to_end(&mut content).map_err(WorkspaceError::io("read", &self.path.join(path)))?;
         *left = still.min(left.checked_sub(content.len() as u64).ok_or_else(full)?);
-        Ok(Some(File::Regular { content: content.into(), executable: stat.st_mode & 0o100 != 0 }))
+        Ok(Some(File::Regular { content: content.into(), executable: metadata.mode() & 0o100 != 0 }))
     }
 
     /// Where a link points, as it is written in it.
     pub(super) fn link(&self, path: &Path) -> Result<PathBuf, WorkspaceError> {
-        let target = self.parent(path).and_then(|(parent, name)| rustix::fs::readlinkat(&parent, name, Vec::new()));
-        let target = target.map_err(|error| self.failed("read", path, error))?;
-        Ok(std::ffi::OsString::from_vec(target.into_bytes()).into())
+        let missing = || self.failed("read", path, Errno::NOENT);
+        self.link_if_there(path)?.ok_or_else(missing)
+    }
+
+    fn link_if_there(&self, path: &Path) -> Result<Option<PathBuf>, WorkspaceError> {
+        match self.parent(path).and_then(|(parent, name)| rustix::fs::readlinkat(&parent, name, Vec::new())) {
+            Ok(target) => Ok(Some(std::ffi::OsString::from_vec(target.into_bytes()).into())),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL) => Ok(None),
+            Err(error) => Err(self.failed("read", path, error)),
+        }
     }
 
     /// Opens a file for reading.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
 
 use entropo_agent::Tool;
-use entropo_tools::{EditCheck, Editor, ProposedEdit};
+use entropo_tools::{ApplyPatch, EditCheck, Editor, History, MultiEdit, ProposedEdit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,21 @@ async fn directories_are_listed_two_levels_deep() {
     assert_eq!(view("lib/").await, ok("lib/a.sh\nlib/deep/\nlib/deep/b.sh\nlib/deep/er/"));
     let ranged = scene.call(json!({"command": "view", "path": "lib", "view_range": [1, 2]})).await;
     assert_eq!(ranged, refused("lib is a directory; view_range is for files."));
+}
+
+#[tokio::test]
+async fn a_directory_of_a_thousand_entries_is_cut() {
+    let scene = scene(&[("z/last", "")]);
+    for number in 0..999 {
+        fs::write(scene.directory.path().join(format!("z/{number:03}")), "").unwrap();
+    }
+    let shown: Vec<String> = (0..200).map(|number| format!("z/{number:03}")).collect();
+    let view = |path: &'static str| scene.call(json!({"command": "view", "path": path}));
+    let cut =
+        |shown: &[String], more: usize| Ok(format!("{}\n[{more} more; view a directory below]", shown.join("\n")));
+    assert_eq!(view("z").await, cut(&shown, 800));
+    let above = [&["z/".to_owned()][..], &shown[..199]].concat();
+    assert_eq!(view(".").await, cut(&above, 801));
 }
 
 #[tokio::test]
@@ -163,6 +178,48 @@ async fn a_file_that_changed_since_it_was_seen_is_viewed_again_first() {
     let undo = scene.call(json!({"command": "undo", "path": "link"})).await;
     assert_eq!(undo, ok("Undid the last edit of link."));
     assert_eq!(replace("B", "b").await, ok("Edited x."), "an undo leaves what is known");
+}
+
+#[tokio::test]
+async fn every_tool_that_shares_a_history_views_again_first() {
+    async fn call<T: Tool>(tool: &T, arguments: Value) -> Result<String, String> {
+        let answer = tool.call(serde_json::from_value(arguments).unwrap(), &CancellationToken::new()).await;
+        answer.map(|output| output.content).map_err(|error| error.to_string())
+    }
+    let scene = scene(&[("x", "a\nb\n"), ("y", "y\n")]);
+    let root = scene.directory.path();
+    let history = History::new();
+    let editor = Editor::new(root).unwrap().with_history(&history);
+    let edits = MultiEdit::new(root).unwrap().with_history(&history);
+    let patch = ApplyPatch::new(root).unwrap().with_history(&history);
+    let edited = || json!({"path": "x", "edits": [{"old_str": "b", "new_str": "B"}]});
+    let patched = |body: &str| json!({"patch": format!("*** Begin Patch\n{body}*** End Patch\n")});
+    let unified = json!({"patch": "--- a/x\n+++ b/x\n@@ -2 +2 @@\n-b\n+B\n"});
+
+    call(&editor, json!({"command": "view", "path": "x"})).await.unwrap();
+    fs::write(root.join("x"), "a\nb\nc\n").unwrap();
+    let stale = "x has changed since it was last viewed or edited here; view it again first.";
+    assert_eq!(call(&edits, edited()).await, refused(stale));
+    for body in [
+        patched("*** Update File: y\n-y\n+Y\n*** Update File: x\n-b\n+B\n"),
+        patched("*** Delete File: x\n"),
+        patched("*** Update File: x\n*** Move to: z\n-b\n+B\n"),
+        unified.clone(),
+    ] {
+        assert_eq!(call(&patch, body).await, Err(format!("Nothing changed.\n{stale}")));
+    }
+    assert_eq!((scene.content("x"), scene.content("y")), ("a\nb\nc\n".to_owned(), "y\n".to_owned()));
+
+    call(&editor, json!({"command": "view", "path": "x"})).await.unwrap();
+    assert_eq!(call(&edits, edited()).await, ok("Edited x."));
+    fs::write(root.join("x"), "a\nb\n").unwrap();
+    assert_eq!(
+        call(&patch, unified.clone()).await,
+        Err(format!("Nothing changed.\n{stale}")),
+        "what was edited is known too"
+    );
+    call(&editor, json!({"command": "view", "path": "x"})).await.unwrap();
+    assert_eq!(call(&patch, unified).await, ok("Edited x."));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use entropo_agent::Tool;
-use entropo_tools::{ApplyPatch, Editor, History, MultiEdit, Search, Undo};
+use entropo_tools::{ApplyPatch, Editor, Glob, Grep, History, MultiEdit, Outline, Search, Undo};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,9 @@ struct Tools {
     patch: ApplyPatch,
     undo: Undo,
     search: Search,
+    grep: Grep,
+    glob: Glob,
+    outline: Outline,
 }
 
 fn tools(root: &Path) -> Tools {
@@ -33,6 +36,9 @@ fn tools(root: &Path) -> Tools {
         patch: ApplyPatch::new(root).unwrap().with_history(&history),
         undo: Undo::new(root, &history).unwrap(),
         search: Search::new(root).unwrap(),
+        grep: Grep::new(root).unwrap(),
+        glob: Glob::new(root).unwrap(),
+        outline: Outline::new(root).unwrap(),
     }
 }
 
@@ -87,8 +93,22 @@ async fn paths_that_lead_out_or_are_none_are_refused_by_every_tool() {
         answers.push(call(&tools.edits, json!({"path": path, "edits": edits})).await);
         answers.push(call(&tools.undo, json!({"path": path})).await);
         answers.push(call(&tools.search, json!({"query": "SECRE[T]", "path": path})).await);
-        for body in [format!("*** Delete File: {path}\n"), format!("*** Add File: {path}\n+t\n")] {
+        answers.push(call(&tools.grep, json!({"pattern": "SECRE[T]", "path": path})).await);
+        answers.push(call(&tools.glob, json!({"pattern": "*", "path": path})).await);
+        answers.push(call(&tools.outline, json!({"path": path})).await);
+        for body in [
+            format!("*** Delete File: {path}\n"),
+            format!("*** Add File: {path}\n+t\n"),
+            format!("*** Update File: x\n*** Move to: {path}\n-SECRET\n+t\n"),
+            format!("*** Update File: {path}\n*** Move to: y\n-SECRET\n+t\n"),
+        ] {
             answers.push(call(&tools.patch, patch(&body)).await);
+        }
+        for (from, to) in [(path, "y"), ("x", path)] {
+            for kind in ["rename", "copy"] {
+                let body = format!("diff --git a/{from} b/{to}\n{kind} from {from}\n{kind} to {to}\n");
+                answers.push(call(&tools.patch, json!({"patch": body})).await);
+            }
         }
         for answer in answers {
             let refusal = answer.unwrap_err();
@@ -164,6 +184,50 @@ async fn what_is_too_large_is_refused_by_its_size() {
     let refusal = call(&tools.editor, many).await.unwrap_err();
     assert!(refusal.starts_with("old_str occurs more than 32 times in nearly, on lines 1, 2, 3, "), "{refusal}");
     assert_eq!(listing(root.path()), ["line", "nearly", "x"]);
+}
+
+const GIGABYTE: &str = "ENTROPO_TEST_LINE_OF_A_GIGABYTE_IN";
+
+/// What the next test runs with little memory.
+#[tokio::test]
+#[ignore = "run by another test"]
+async fn child_that_meets_a_line_of_a_gigabyte() {
+    let Some(root) = std::env::var_os(GIGABYTE) else { return };
+    let tools = tools(Path::new(&root));
+    let view = call(&tools.editor, json!({"command": "view", "path": "line", "view_range": [1, 1]})).await;
+    assert_eq!(view, Err("line is too large: 1073741829 bytes of at most 16777216.".to_owned()));
+    let left_out = "[1 file left out: a line is longer than 16777216 bytes]";
+    for path in [".", "line"] {
+        let searched = call(&tools.search, json!({"query": "en[d]", "path": path})).await;
+        assert_eq!(searched, Ok(format!("No match for \"en[d]\".\n{left_out}")));
+        let searched = call(&tools.grep, json!({"pattern": "en[d]", "path": path, "show": "files"})).await;
+        assert_eq!(searched, Ok(format!("No match for \"en[d]\".\n{left_out}")));
+    }
+}
+
+#[test]
+fn a_line_of_a_gigabyte_takes_little_memory() {
+    // In memory where there is room, since disks may take long for it.
+    let memory = Path::new("/dev/shm");
+    let has_room = rustix::fs::statvfs(memory).is_ok_and(|system| system.f_bavail * system.f_frsize > 4 << 30);
+    let place = if has_room { memory.to_owned() } else { std::env::temp_dir() };
+    let root = tempfile::tempdir_in(place).unwrap();
+    let mut line = fs::File::create(root.path().join("line")).unwrap();
+    let piece = vec![b'w'; 1 << 20];
+    for _ in 0..1024 {
+        line.write_all(&piece).unwrap();
+    }
+    line.write_all(b"\nend\n").unwrap();
+    drop(line);
+    let mut child = Command::new("sh");
+    // In kilobytes, of addresses.
+    child.args([
+        "-c",
+        "ulimit -v 900000 && exec \"$0\" --ignored --exact hostile::child_that_meets_a_line_of_a_gigabyte",
+    ]);
+    let output = child.arg(std::env::current_exe().unwrap()).env(GIGABYTE, root.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@
     reason = "helpers of tests are tests too; clippy.toml exempts only the test functions themselves"
 )]
 
+use std::time::Duration;
+
 mod apply_patch;
 mod check;
 #[cfg(all(feature = "container", target_os = "linux"))]
@@ -32,3 +34,17 @@ mod template;
 mod terminal;
 mod tools;
 mod workspace;
+
+/// What `work` gives, or a failure after so many seconds: for what would wait for ever if it were wrong.
+fn within<T, F>(seconds: u64, work: impl FnOnce() -> F + Send + 'static) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _ = sender.send(runtime.block_on(work()));
+    });
+    receiver.recv_timeout(Duration::from_secs(seconds)).expect("it failed, or waits for what never comes")
+}

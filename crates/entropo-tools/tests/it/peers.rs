@@ -3,9 +3,11 @@
 //! Where ours differs on purpose the row shows our answer and says so; the reasons are in `docs/editing.md`.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use entropo_agent::Tool;
+use entropo_tools::editor::EditorArgs;
 use entropo_tools::{ApplyPatch, Editor};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -182,6 +184,80 @@ async fn patches_as_codex_has_them() {
 }
 
 #[tokio::test]
+async fn blanks_around_a_patchs_markers_do_not_matter_as_with_codex() {
+    for (begin, end) in [
+        (" *** Begin Patch", "*** End Patch "),
+        ("*** Begin Patch \t", "  *** End Patch"),
+        ("\n\n*** Begin Patch", "*** End Patch\n\n \n"),
+    ] {
+        let root = scene(&[("a", "1\n2\n")]);
+        let tool = ApplyPatch::new(root.path()).unwrap();
+        let patch = format!("{begin}\n*** Update File: a\n@@\n-1\n+one\n{end}");
+        assert_eq!(call(&tool, json!({"patch": patch})).await.as_deref(), Ok("Edited a."), "{patch:?}");
+        assert_eq!(tree(root.path(), ""), [("a".to_owned(), "one\n2\n".to_owned())], "{patch:?}");
+    }
+}
+
+#[test]
+fn arguments_of_another_shape_are_refused_before_anything_is_done() {
+    for (name, arguments) in [
+        ("a line below zero", json!({"command": "insert", "path": "t", "insert_line": -1, "new_str": "x"})),
+        ("a line that is none", json!({"command": "insert", "path": "t", "insert_line": "1", "new_str": "x"})),
+        ("a range of one line", json!({"command": "view", "path": "t", "view_range": [1]})),
+        ("a range of three", json!({"command": "view", "path": "t", "view_range": [1, 2, 3]})),
+        ("a range of no numbers", json!({"command": "view", "path": "t", "view_range": ["a", "b"]})),
+        ("a command that is none", json!({"command": "frob", "path": "t"})),
+        ("an argument too many", json!({"command": "view", "path": "t", "line": 1})),
+        ("no path", json!({"command": "view"})),
+    ] {
+        assert!(serde_json::from_value::<EditorArgs>(arguments).is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn directories_as_openhands_has_them() {
+    let root = scene(&[("in/x", ""), (".hidden/y", ""), (".hidden/.z", ""), ("closed/x", ""), ("open/x", "")]);
+    symlink("in", root.path().join("link")).unwrap();
+    let closed = root.path().join("closed");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    // Nothing is closed to root.
+    let below = if fs::read_dir(&closed).is_ok() { "closed/\nclosed/x\n" } else { "closed/\n" };
+    let editor = Editor::new(root.path()).unwrap();
+    let view = |path: &'static str| call(&editor, json!({"command": "view", "path": path}));
+    let all = view(".").await;
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
+    let expected = format!("{below}in/\nin/x\nlink\nopen/\nopen/x");
+    assert_eq!(all, Ok(expected), "one that may not be read is named and passed over");
+    assert_eq!(view("link").await.as_deref(), Ok("link/x"), "a link that stays inside");
+    assert_eq!(view(".hidden").await.as_deref(), Ok(".hidden/y"), "a hidden one that is named");
+
+    let many = scene(&[]);
+    for number in 0..1000 {
+        fs::write(many.path().join(format!("{number:04}")), "").unwrap();
+    }
+    let editor = Editor::new(many.path()).unwrap();
+    let shown = call(&editor, json!({"command": "view", "path": "."})).await.unwrap();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!((lines.len(), lines[0], lines[199]), (201, "0000", "0199"));
+    assert_eq!(lines[200], "[800 more; view a directory below]");
+}
+
+#[tokio::test]
+async fn an_edit_of_a_created_file_is_undone_as_swe_agent_does() {
+    let root = scene(&[]);
+    let editor = Editor::new(root.path()).unwrap();
+    let undo = || call(&editor, json!({"command": "undo", "path": "t"}));
+    call(&editor, json!({"command": "create", "path": "t", "file_text": "created\n"})).await.unwrap();
+    let edit = json!({"command": "str_replace", "path": "t", "old_str": "created", "new_str": "edited"});
+    call(&editor, edit).await.unwrap();
+    assert_eq!(undo().await.as_deref(), Ok("Undid the last edit of t."));
+    assert_eq!(tree(root.path(), ""), [("t".to_owned(), "created\n".to_owned())]);
+    // Ours, by design: creating is an edit too.
+    assert_eq!(undo().await.as_deref(), Ok("Undid the last edit of t."));
+    assert_eq!(tree(root.path(), ""), []);
+}
+
+#[tokio::test]
 async fn edits_as_openhands_and_swe_agent_have_them() {
     const TEXT: &str = "This is a test file.\nThis file is for testing purposes.";
     let replace = |old: &str, new: &str| json!({"command": "str_replace", "path": "t", "old_str": old, "new_str": new});
@@ -319,6 +395,15 @@ async fn encodings_as_openhands_has_them() {
         let edit = json!({"command": "str_replace", "path": "t", "old_str": "待修改", "new_str": "已修改"});
         assert_eq!(call(&editor, edit).await.as_deref(), Ok("Edited t."));
     }
+    // Ours, by design: text with a byte that is none in UTF-8 is read in the encoding that it most likely is in, as long as
+    // every byte comes back.
+    fs::write(&path, b"one\ntwo\xff").unwrap();
+    let shown = call(&editor, json!({"command": "view", "path": "t"})).await.unwrap();
+    assert!(shown.starts_with("1\tone\n2\ttwo"), "{shown}");
+    let edit = json!({"command": "str_replace", "path": "t", "old_str": "one", "new_str": "1"});
+    assert_eq!(call(&editor, edit).await.as_deref(), Ok("Edited t."));
+    assert_eq!(fs::read(&path).unwrap(), b"1\ntwo\xff");
+
     for suffix in [&b"\0"[..], &[1; 2000]] {
         fs::write(&path, [much.as_bytes(), suffix].concat()).unwrap();
         let refusal = call(&editor, json!({"command": "view", "path": "t"})).await;

@@ -145,16 +145,42 @@ async fn links_are_not_followed() {
     }
 }
 
+#[test]
+fn what_never_ends_is_not_read_and_is_no_rule() {
+    let outside = tree(&[("rules", b"x\n")]);
+    let names = ["fine", "large", "out", "pipe", "zero"];
+    let found = crate::within(60, move || async move {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |path: String| directory.path().join(path);
+        for name in names {
+            fs::create_dir(at(name.to_owned())).unwrap();
+            fs::write(at(format!("{name}/x")), "word\n").unwrap();
+        }
+        mkfifo(&at("queue".to_owned()), Mode::S_IRWXU).unwrap();
+        mkfifo(&at("pipe/.gitignore".to_owned()), Mode::S_IRWXU).unwrap();
+        symlink("/dev/zero", at("zero/.gitignore".to_owned())).unwrap();
+        symlink(outside.path().join("rules"), at("out/.gitignore".to_owned())).unwrap();
+        fs::write(at("large/.gitignore".to_owned()), "x\n").unwrap();
+        fs::File::options().write(true).open(at("large/.gitignore".to_owned())).unwrap().set_len(1 << 30).unwrap();
+        let queue = search(&directory, json!({"query": "word", "path": "queue"})).await;
+        (search(&directory, json!({"query": "word"})).await.unwrap(), queue.unwrap())
+    });
+    let all = names.map(|name| format!("{name}/x:1:word")).join("\n");
+    assert_eq!(found, (all, "No match for \"word\".".to_owned()));
+}
+
 #[tokio::test]
-async fn what_never_ends_is_not_read() {
-    let directory =
-        tree(&[("fine/x", b"word\n"), ("pipe/x", b"word\n"), ("zero/x", b"word\n"), ("large/x", b"word\n")]);
-    mkfifo(&directory.path().join("queue"), Mode::S_IRWXU).unwrap();
-    mkfifo(&directory.path().join("pipe/.gitignore"), Mode::S_IRWXU).unwrap();
-    symlink("/dev/zero", directory.path().join("zero/.gitignore")).unwrap();
-    fs::write(directory.path().join("large/.gitignore"), "x\n".repeat(200_000)).unwrap();
-    assert_eq!(search(&directory, json!({"query": "word"})).await.unwrap(), "fine/x:1:word");
-    assert_eq!(search(&directory, json!({"query": "word", "path": "queue"})).await.unwrap(), "No match for \"word\".");
+async fn a_rule_brings_back_what_is_hidden_or_ignored_above() {
+    let directory = tree(&[
+        (".gitignore", b"*.log\n!.shown\n"),
+        (".shown", b"word\n"),
+        (".hidden", b"word\n"),
+        ("a.log", b"word\n"),
+        ("d/.gitignore", b"!kept.log\n"),
+        ("d/kept.log", b"word\n"),
+        ("d/b.log", b"word\n"),
+    ]);
+    assert_eq!(search(&directory, json!({"query": "word"})).await.unwrap(), ".shown:1:word\nd/kept.log:1:word");
 }
 
 #[tokio::test]

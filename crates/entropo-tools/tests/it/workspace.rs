@@ -177,6 +177,140 @@ async fn a_patch_that_does_not_fit_changes_nothing() {
     copy.apply("").await.unwrap();
 }
 
+/// All names below a directory, with what is in the files and links.
+fn listing(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = path.symlink_metadata().unwrap();
+        if kind.is_dir() {
+            found.extend(listing(&path));
+        }
+        let content = match (kind.is_symlink(), kind.is_file()) {
+            (true, _) => fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(),
+            (_, true) => fs::read(&path).unwrap(),
+            _ => Vec::new(),
+        };
+        found.insert(path, content);
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_patch_leaves_the_workspace() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "SECRET\n").unwrap();
+    let there = outside.path().to_str().unwrap();
+    let copy = workspace(&files(&[("d/x", b"1\n", false), ("x", b"1\n", false)])).await;
+    symlink(outside.path(), copy.root().join("out")).unwrap();
+    symlink("../../..", copy.root().join("d/up")).unwrap();
+    symlink(outside.path().join("secret"), copy.root().join("far")).unwrap();
+    let new = |name: &str| {
+        format!("diff --git {name} {name}\nnew file mode 100644\n--- /dev/null\n+++ {name}\n@@ -0,0 +1 @@\n+x\n")
+    };
+    let link = |name: &str, target: &str| {
+        format!(
+            "diff --git a/{name} b/{name}\nnew file mode 120000\n--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+{target}\n\\ No \
+             newline at end of file\n"
+        )
+    };
+    let changed =
+        |name: &str| format!("diff --git a/{name} b/{name}\n--- a/{name}\n+++ b/{name}\n@@ -1 +1 @@\n-SECRET\n+x\n");
+    let gone = |name: &str| {
+        format!(
+            "diff --git a/{name} b/{name}\ndeleted file mode 100644\n--- a/{name}\n+++ /dev/null\n@@ -1 +0,0 @@\n-SECRET\n"
+        )
+    };
+    let moved = |kind: &str, from: &str, to: &str| {
+        format!("diff --git a/{from} b/{to}\nsimilarity index 100%\n{kind} from {from}\n{kind} to {to}\n")
+    };
+    let other = workspace(&files(&[])).await;
+    fs::write(other.root().join("b"), b"\0\x01\x02").unwrap();
+    let binary = other.patch().await.unwrap();
+    assert!(binary.contains("\nliteral 3\n"), "{binary}");
+    let binary = |size: &str| binary.replacen("\nliteral 3\n", &format!("\nliteral {size}\n"), 1);
+    let patches = [
+        ("a link, then through it", format!("{}{}", link("l", there), new("b/l/made"))),
+        ("a link above, then through it", format!("{}{}", link("l", ".."), new("b/l/made"))),
+        (
+            "a link in place of a file, then through it",
+            format!(
+                "diff --git a/x b/x\ndeleted file mode 100644\n--- a/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n{}{}",
+                link("x", there),
+                new("b/x/made")
+            ),
+        ),
+        ("through a link that is there", new("b/out/made")),
+        ("through a link above that is there", new("b/d/up/made")),
+        ("a file behind a link", changed("out/secret")),
+        ("a file that is a link", changed("far")),
+        ("a file behind a link is deleted", gone("out/secret")),
+        ("an absolute path after the prefix", new(&format!("b/{there}/made"))),
+        ("upwards", new("b/../made")),
+        ("upwards from below", new("b/d/../../made")),
+        ("upwards in quotes", new("\"b/\\056\\056/made\"")),
+        ("upwards in quotes from below", new("\"b/d/\\056\\056/../made\"")),
+        ("upwards without git's line", "--- /dev/null\n+++ b/../made\n@@ -0,0 +1 @@\n+x\n".to_owned()),
+        ("git's settings", new("b/.git/config")),
+        ("git's settings in other letters", new("b/.GIT/config")),
+        ("git's settings below", new("b/d/.git/hooks/post-checkout")),
+        ("git's settings for one file", new("b/.git")),
+        ("a link to git's settings", link(".git", there)),
+        ("moved out", moved("rename", "x", "../made")),
+        ("moved out through a link", moved("rename", "x", "out/made")),
+        ("copied out", moved("copy", "x", "../made")),
+        ("copied out through a link", moved("copy", "x", "out/made")),
+        ("moved in", moved("rename", "out/secret", "stolen")),
+        ("copied in", moved("copy", "out/secret", "stolen")),
+        ("copied in from above", moved("copy", &format!("../../..{there}/secret"), "stolen")),
+        ("copied in by its absolute path", moved("copy", &format!("{there}/secret"), "stolen")),
+        ("copied to git's settings", moved("copy", "x", ".git/config")),
+        ("deleted above", gone(&format!("../../..{there}/secret"))),
+        ("a size that is too small", binary("1")),
+        ("a size that is too large", binary("1000000000")),
+        ("a size that nothing has", binary("99999999999999999999999")),
+    ];
+    let before = (listing(outside.path()), listing(copy.root().parent().unwrap()));
+    for (name, patch) in patches {
+        let answer = copy.apply(&patch).await;
+        let after = (listing(outside.path()), listing(copy.root().parent().unwrap()));
+        assert!(matches!(answer, Err(WorkspaceError::Rejected(_))), "{name}: {answer:?}");
+        assert_eq!(after, before, "{name}");
+    }
+    // What is refused says nothing of what is outside either.
+    for name in ["far", "out/secret"] {
+        let said = copy.apply(&changed(name).replace("SECRET", "guess")).await.unwrap_err().to_string();
+        assert!(!said.contains("SECRET"), "{said}");
+    }
+    // Of an absolute path the first name is taken for the prefix, as by every reader of patches: it stays inside.
+    let absolute = new(&format!("{there}/made"));
+    for patch in [
+        absolute.as_str(),
+        absolute.split_once("--- ").map(|(_, rest)| &absolute[absolute.len() - rest.len() - 4..]).unwrap(),
+    ] {
+        let copy = workspace(&Files::new()).await;
+        copy.apply(patch).await.unwrap();
+        assert!(copy.root().join(there.trim_start_matches('/')).join("made").exists());
+        assert_eq!(listing(outside.path()), before.0);
+    }
+}
+
+#[tokio::test]
+async fn changes_that_are_too_large_are_refused() {
+    let copy = workspace(&files(&[("x", b"1\n", false)])).await;
+    let path = copy.root().join("large");
+    let mut large = std::io::BufWriter::new(fs::File::create(&path).unwrap());
+    let lines = "a line of text\n".repeat(70_000);
+    for _ in 0..300 {
+        std::io::Write::write_all(&mut large, lines.as_bytes()).unwrap();
+    }
+    drop(large);
+    let error = copy.patch().await.unwrap_err();
+    assert!(matches!(error, WorkspaceError::ChangesTooLarge { limit: Snapshot::LIMIT }), "{error}");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(copy.patch().await.unwrap(), "");
+}
+
 #[tokio::test]
 async fn paths_that_are_no_files_of_a_workspace_are_refused() {
     for path in ["", "/x", "../x", "a/../b", ".git/config", "."] {

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::process::Command;
 
+use entropo_tools::Workspace;
 use entropo_tools::workspace::{Limits, Note, Source};
 
-use super::{Path, PathBuf, Template, WorkspaceError, fs, project, tree, write};
+use super::{MetadataExt, Path, PathBuf, PermissionsExt, Template, WorkspaceError, each, fs, project, tree, write};
 
 fn git(directory: &Path, arguments: &[&str]) {
     let identity = ["-c", "user.name=x", "-c", "user.email=x@x", "-c", "init.defaultBranch=main"];
@@ -126,6 +127,68 @@ async fn bombs_go_off_at_the_limits() {
     let whole = archive(&[("x", tar::EntryType::Regular, "", &[7; 5000])]);
     assert!(unpacked(&whole[..3000], limits).await.is_err(), "cut short");
     assert!(unpacked(b"no archive at all", limits).await.is_err());
+}
+
+#[tokio::test]
+async fn sparse_files_are_refused() {
+    let gnu = archive(&[("x", tar::EntryType::GNUSparse, "", b"x")]);
+    let mut pax = tar::Builder::new(Vec::new());
+    pax.append_pax_extensions([("GNU.sparse.major", b"1".as_slice()), ("GNU.sparse.minor", b"0".as_slice())]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(1);
+    pax.append_data(&mut header, "x", b"x".as_slice()).unwrap();
+    for (bytes, reason) in [(gnu, "GNUSparse"), (pax.into_inner().unwrap(), "a file is sparse")] {
+        let error = unpacked(&bytes, Limits::default()).await.unwrap_err();
+        assert!(matches!(&error, WorkspaceError::Refused { reason: said, .. } if said.contains(reason)), "{error}");
+    }
+}
+
+/// A moment long ago, in seconds.
+const THEN: i64 = 1_000_000_000;
+
+/// What is not kept of a file, and its time, which is.
+fn looked_at(file: &Path) -> (u32, u32, i64) {
+    let metadata = file.metadata().unwrap();
+    (metadata.mode() & 0o7777, metadata.uid(), metadata.mtime())
+}
+
+#[tokio::test]
+async fn set_user_bits_and_owners_are_not_kept_and_times_are() {
+    let ours = fs::metadata(tempfile::tempdir().unwrap().path()).unwrap().uid();
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o6755);
+    header.set_uid(12_345);
+    header.set_gid(12_345);
+    header.set_mtime(u64::try_from(THEN).unwrap());
+    header.set_size(1);
+    builder.append_data(&mut header, "x", b"x".as_slice()).unwrap();
+    let template = unpacked(&builder.into_inner().unwrap(), Limits::default()).await.unwrap();
+    assert_eq!(looked_at(&template.files().join("x")), (0o755, ours, THEN), "from an archive");
+
+    let source = project(&[("x", b"x")]);
+    let file = source.path().join("x");
+    // Only root can give a file away; for others it is their own.
+    let _ = std::os::unix::fs::chown(&file, Some(12_345), Some(12_345));
+    let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(THEN.try_into().unwrap());
+    fs::File::options().append(true).open(&file).unwrap().set_modified(then).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o6755)).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    for template in each(source.path(), place.path()).await {
+        let workspace = Workspace::of(template.clone()).await.unwrap();
+        for root in [template.files(), workspace.root()] {
+            assert_eq!(looked_at(&root.join("x")), (0o755, ours, THEN), "{}", template.strategy());
+        }
+    }
+
+    let repository = project(&[("x*", b"x")]);
+    git(repository.path(), &["init", "-q"]);
+    git(repository.path(), &["add", "-A"]);
+    git(repository.path(), &["commit", "-q", "-m", "x"]);
+    fs::File::options().append(true).open(repository.path().join("x")).unwrap().set_modified(then).unwrap();
+    let template = Template::of(Source::commit(repository.path(), "HEAD")).make().await.unwrap();
+    let (mode, owner, time) = looked_at(&template.files().join("x"));
+    assert_eq!((mode, owner, time == THEN), (0o755, ours, false), "a commit has no times of files");
 }
 
 #[tokio::test]

@@ -3,9 +3,12 @@
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
-use entropo_tools::{Strategy, Workspace};
+use entropo_agent::Tool;
+use entropo_tools::{Editor, Glob, Search, Strategy, Workspace};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use super::{Path, PathBuf, PermissionsExt, Template, WorkspaceError, each, fs, project, write};
+use super::{Path, PathBuf, PermissionsExt, Template, WorkspaceError, each, fs, project, tree, write};
 
 /// A small file system in memory, unmounted when dropped; none for who may not mount one.
 struct Small(tempfile::TempDir);
@@ -42,6 +45,39 @@ async fn on_a_full_disk_nothing_half_made_remains() {
     let error = Template::of(source.path()).place(place).strategy(Strategy::Copy).make().await.unwrap_err();
     assert!(matches!(&error, WorkspaceError::Io { source, .. } if source.raw_os_error() == Some(28)), "{error}");
     assert_eq!(fs::read_dir(place).unwrap().count(), before);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_patch_is_applied_not_at_all() {
+    let Some(small) = Small::mount() else { return };
+    let place = small.0.path();
+    let files: [(&str, &[u8]); 4] =
+        [("a", &[b'a'; 50_000]), ("gone/x", &[b'x'; 50_000]), ("kind", b"file\n"), ("moved", &[b'm'; 50_000])];
+    let source = project(&files);
+    let template = Template::of(source.path()).place(place).strategy(Strategy::Copy).make().await.unwrap();
+    let elsewhere = Workspace::copy_of(source.path()).await.unwrap();
+    let root = elsewhere.root();
+    write(root, "a", &[b'b'; 50_000]);
+    fs::remove_dir_all(root.join("gone")).unwrap();
+    fs::rename(root.join("moved"), root.join("gone")).unwrap();
+    fs::remove_file(root.join("kind")).unwrap();
+    write(root, "kind/of/directory", b"x\n");
+    let small_patch = elsewhere.patch().await.unwrap();
+    write(root, "new/deep/large", &[b'l'; 500_000]);
+    write(root, "z", b"z\n");
+    let large_patch = elsewhere.patch().await.unwrap();
+
+    let workspace = Workspace::of(template).await.unwrap();
+    let before = tree(workspace.root());
+    write(place, "filler", &[b'f'; 400_000]);
+    let error = workspace.apply(&large_patch).await.unwrap_err();
+    let full = |message: &str| message.contains("No space left on device") && !message.contains("put back");
+    assert!(matches!(&error, WorkspaceError::Git { message, .. } if full(message)), "{error}");
+    assert_eq!(tree(workspace.root()), before);
+    assert!(!workspace.root().join("new").exists() && workspace.root().join("gone").is_dir());
+    assert_eq!(workspace.patch().await.unwrap(), "");
+    workspace.apply(&small_patch).await.unwrap();
+    assert_eq!(workspace.patch().await.unwrap(), small_patch);
 }
 
 /// Makes empty directories one in the other, together longer than the system has names for.
@@ -85,6 +121,34 @@ async fn what_an_agent_may_do_to_its_files_is_survived() {
         drop(workspace);
     }
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_gitignore_that_is_no_small_file_is_no_rule() {
+    use std::os::unix::fs::symlink;
+    let outside = project(&[("rules", b"new\n")]);
+    let outside = outside.path().join("rules");
+    for kind in ["pipe", "link", "zero", "large"] {
+        let outside = outside.clone();
+        let patch = crate::within(10, move || async move {
+            let workspace = Workspace::from_files([("d/x", "1\n", false)]).await.unwrap();
+            write(workspace.root(), "d/new", b"new\n");
+            let file = workspace.root().join("d/.gitignore");
+            match kind {
+                "pipe" => assert!(Command::new("mkfifo").arg(&file).status().unwrap().success()),
+                "link" => symlink(outside, &file).unwrap(),
+                "zero" => symlink("/dev/zero", &file).unwrap(),
+                _ => {
+                    write(workspace.root(), "d/.gitignore", b"new\n");
+                    fs::File::options().write(true).open(&file).unwrap().set_len(1 << 30).unwrap();
+                    // So that it is no change itself, which would be too large.
+                    write(workspace.root(), ".gitignore", b".gitignore\n");
+                }
+            }
+            workspace.patch().await.unwrap()
+        });
+        assert!(patch.contains("+++ b/d/new\n"), "{kind}: {patch}");
+    }
 }
 
 #[tokio::test]
@@ -186,10 +250,28 @@ async fn what_a_killed_process_left_is_swept_by_the_next() {
     assert!(!mounts.contains(place.to_str().unwrap()), "{mounts}");
 }
 
+/// Carries something out and prints how long it took and how much memory the process had at most meanwhile.
+async fn measured<T>(what: &str, work: impl Future<Output = T>) -> T {
+    // Where the kernel allows it, what was most before is forgotten.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+    let begun = std::time::Instant::now();
+    let done = work.await;
+    let took = begun.elapsed();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim();
+    println!("{what}: {took:.2?}, {most}");
+    done
+}
+
+async fn call<T: Tool>(tool: &T, arguments: Value) -> String {
+    let arguments = serde_json::from_value(arguments).unwrap();
+    tool.call(arguments, &CancellationToken::new()).await.unwrap().content
+}
+
 /// `ENTROPO_MANY_FILES=1000000 cargo test -p entropo-tools --test it many_files -- --nocapture` takes minutes.
 #[tokio::test]
 async fn many_files() {
-    let count = std::env::var("ENTROPO_MANY_FILES").map_or(10_000, |count| count.parse().unwrap());
+    let count: usize = std::env::var("ENTROPO_MANY_FILES").map_or(10_000, |count| count.parse().unwrap());
     let source = tempfile::tempdir().unwrap();
     for number in 0..count {
         let path = source.path().join(format!("d{}", number / 1000));
@@ -198,16 +280,21 @@ async fn many_files() {
         }
         fs::write(path.join(number.to_string()), "x\n").unwrap();
     }
-    let begun = std::time::Instant::now();
-    let template = Template::of(source.path()).make().await.unwrap();
-    println!("{}: template of {count} files {:?}", template.strategy(), begun.elapsed());
-    let begun = std::time::Instant::now();
-    let workspace = Workspace::of(template).await.unwrap();
-    println!("workspace {:?}", begun.elapsed());
+    let template = measured("template", Template::of(source.path()).make()).await.unwrap();
+    println!("{} of {count} files", template.strategy());
+    let workspace = measured("workspace", Workspace::of(template)).await.unwrap();
     write(workspace.root(), "d1/1000", b"y\n");
     fs::remove_dir_all(workspace.root().join("d2")).unwrap();
-    let begun = std::time::Instant::now();
-    let patch = workspace.patch().await.unwrap();
-    println!("patch {:?}", begun.elapsed());
+    let patch = measured("patch", workspace.patch()).await.unwrap();
     assert_eq!(patch.matches("diff --git").count(), 1001);
+
+    let (search, glob) = (Search::new(source.path()).unwrap(), Glob::new(source.path()).unwrap());
+    let found = measured("search without a match", call(&search, json!({"query": "absent"}))).await;
+    assert_eq!(found, "No match for \"absent\".");
+    let found = measured("glob", call(&glob, json!({"pattern": "9*9"}))).await;
+    assert!(found.starts_with("d0/9"), "{found}");
+    let editor = Editor::new(source.path()).unwrap();
+    let shown = measured("view", call(&editor, json!({"command": "view", "path": "."}))).await;
+    let all = count + count.div_ceil(1000);
+    assert!(shown.ends_with(&format!("[{} more; view a directory below]", all - 200)), "{shown}");
 }
