@@ -274,9 +274,13 @@ impl Work {
                 return;
             }
             let time = Time { id: done.id.clone(), seconds: live.took(&done.id) };
-            if let Err(error) = times.append(&time).and_then(|()| store.append(done)) {
+            let mut keep = |error| {
                 unwritten.get_or_insert(error);
                 cancel.cancel();
+            };
+            match times.append(&time) {
+                Ok(()) => store.append(done).unwrap_or_else(keep),
+                Err(error) => keep(error),
             }
         };
         rollouts.run(jobs, cancel, on_done).await;
