@@ -91,7 +91,12 @@ impl Reproduction {
                 return Err(NotKept::NotRun { status });
             }
             if !report.complete {
-                return Err(NotKept::CutShort { status });
+                // Some runners, such as pytest, give up where a file cannot be loaded.
+                let loads = report.tests.values().any(|found| *found != Status::Errored);
+                return Err(match loads {
+                    true => NotKept::CutShort { status },
+                    false => NotKept::Breaks { tests: report.tests.into_keys().collect() },
+                });
             }
             reports.push(report);
         }
