@@ -23,9 +23,12 @@ const MAX_KEPT: u64 = 1 << 20;
 /// Directories that are kept at most.
 const MAX_DIRECTORIES: usize = 100_000;
 
+/// Opens the `.gitignore` of a directory.
+type Open<'a> = dyn Fn(&Path) -> Option<File> + Send + Sync + 'a;
+
 /// The rules of a workspace's directories, each read when it is first asked for.
 pub(crate) struct Ignores<'a> {
-    open: Box<dyn Fn(&Path) -> Option<File> + Send + Sync + 'a>,
+    open: Box<Open<'a>>,
     known: RwLock<Known>,
 }
 
