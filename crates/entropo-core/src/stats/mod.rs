@@ -22,6 +22,7 @@ mod calibration;
 mod diversity;
 mod logistic;
 mod pass_at_k;
+mod predictions;
 mod regret;
 mod temperature;
 mod wilson;
@@ -33,6 +34,7 @@ pub use calibration::{Bins, ReliabilityBin, brier_score, expected_calibration_er
 pub use diversity::{count_patches, effective_number, normalise_patch};
 pub use logistic::{logit, negative_log_sigmoid, sigmoid};
 pub use pass_at_k::{Samples, mean_pass_at_k, pass_at_k};
+pub use predictions::{Calibration, Prediction, Predictions};
 pub use regret::{SelectorRegret, best_by_score_at_k, selector_regret};
 pub use temperature::{Temperature, TemperatureError};
 pub use wilson::wilson_interval;

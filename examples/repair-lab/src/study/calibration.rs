@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use entropo::agent::verifier::Scored;
 use entropo::core::Trajectory;
-use entropo::core::stats::{
-    Bins, Bootstrap, Interval, StatsError, Temperature, auroc, brier_score, expected_calibration_error, reliability,
-};
+use entropo::core::stats::{Bins, Bootstrap, Prediction, Predictions, Temperature};
 
 use super::StudyError;
 use super::judges::{Fitted, Judge, Said};
@@ -17,90 +16,46 @@ const BINS: Bins = Bins::EqualMass(10);
 /// Resamples of a statistic that looks at every rollout again.
 const RESAMPLES: usize = 1000;
 
-/// A judged rollout.
-#[derive(Clone, Copy)]
-struct Judged {
-    logit: f64,
-    solved: bool,
-    visible: bool,
-}
-
 /// A judge's figures, from what it said of held-out known tasks and of unseen ones.
 pub(super) fn of(
     judge: &Judge,
     temperature: &Fitted,
     [held_out, unseen]: [(&Said, &Vec<Vec<Trajectory>>); 2],
 ) -> Result<VerifierResult, StudyError> {
-    let [held_out, tasks] = [held_out, unseen].map(|(said, tasks)| judged(said, tasks));
     let mut missing = BTreeMap::new();
     for error in unseen.0.0.iter().flatten().filter_map(|scored| scored.judgement.as_ref().err()) {
         *missing.entry(error.to_string()).or_default() += 1;
     }
-    let all: Vec<Judged> = tasks.iter().flatten().copied().collect();
-    let solved: Vec<bool> = all.iter().map(|one| one.solved).collect();
-    let temperatures = [Temperature::ONE, temperature.used];
-    let probabilities =
-        temperatures.map(|temperature| all.iter().map(|one| temperature.probability(one.logit)).collect::<Vec<f64>>());
-    let curve = |probabilities: &Vec<f64>| reliability(probabilities, &solved, BINS);
-    let [before, after] = &probabilities;
+    let held_out = predictions(held_out.0, held_out.1, |_| true);
+    let visible = predictions(unseen.0, unseen.1, passes_visible_tests);
+    let unseen = predictions(unseen.0, unseen.1, |_| true);
+    let (few, many) = (Bootstrap::default().with_resamples(RESAMPLES), Bootstrap::default());
+    let before = unseen.calibration(Temperature::ONE, BINS, &few)?;
+    let after = unseen.calibration(temperature.used, BINS, &few)?;
     Ok(VerifierResult {
         name: judge.name.to_owned(),
         fitted: judge.fitted.clone(),
-        held_out_auroc: ranked(held_out.iter().flatten()).unwrap_or(0.5),
+        held_out_auroc: held_out.auroc(&few).map_or(0.5, |auroc| auroc.mean),
         temperature: temperature.used.value(),
         without_temperature: temperature.without.as_ref().map(ToString::to_string),
-        scored: all.len(),
+        scored: unseen.len(),
         missing,
-        auroc: over_tasks(&tasks, |drawn| ranked(drawn.iter().copied().flatten())),
-        within: within(&tasks, |_| true),
-        within_visible: within(&tasks, |one| one.visible),
-        calibration_error: temperatures.map(|temperature| over_tasks(&tasks, |drawn| error(drawn, temperature))),
-        brier: [brier_score(before, &solved)?, brier_score(after, &solved)?],
-        reliability: [curve(before)?, curve(after)?],
+        auroc: unseen.auroc(&few).ok(),
+        within: unseen.auroc_within(&many).ok(),
+        within_visible: visible.auroc_within(&many).ok(),
+        calibration_error: [Some(before.error), Some(after.error)],
+        brier: [before.brier.mean, after.brier.mean],
+        reliability: [before.reliability, after.reliability],
     })
 }
 
-/// The rollouts of each task that have a score.
-fn judged(said: &Said, tasks: &[Vec<Trajectory>]) -> Vec<Vec<Judged>> {
-    let of_task = |(scored, task): (&Vec<_>, &Vec<Trajectory>)| {
-        let attempts = scored.iter().zip(task);
-        let judged = attempts.filter_map(|(scored, attempt): (&entropo::agent::verifier::Scored, _)| {
-            let logit = scored.judgement.as_ref().ok()?.logit();
-            Some(Judged { logit, solved: attempt.is_solved(), visible: passes_visible_tests(attempt) })
-        });
-        judged.collect()
+/// The rollouts of each task that have a score and that count.
+pub(super) fn predictions(said: &Said, tasks: &[Vec<Trajectory>], counts: fn(&Trajectory) -> bool) -> Predictions {
+    let prediction = |(scored, attempt): (&Scored, &Trajectory)| {
+        let logit = scored.judgement.as_ref().ok().filter(|_| counts(attempt))?.logit();
+        Some(Prediction { logit, solved: attempt.is_solved() })
     };
-    said.0.iter().zip(tasks).map(of_task).collect()
-}
-
-fn ranked<'a>(judged: impl Iterator<Item = &'a Judged>) -> Result<f64, StatsError> {
-    let (logits, solved): (Vec<f64>, Vec<bool>) = judged.map(|one| (one.logit, one.solved)).unzip();
-    auroc(&logits, &solved)
-}
-
-fn error(drawn: &[&Vec<Judged>], temperature: Temperature) -> Result<f64, StatsError> {
-    let judged = drawn.iter().copied().flatten();
-    let (probabilities, solved): (Vec<f64>, Vec<bool>) =
-        judged.map(|one| (temperature.probability(one.logit), one.solved)).unzip();
-    expected_calibration_error(&probabilities, &solved, BINS)
-}
-
-/// A statistic of all rollouts of drawn tasks; none where it is undefined.
-fn over_tasks(
-    tasks: &[Vec<Judged>],
-    statistic: impl Fn(&[&Vec<Judged>]) -> Result<f64, StatsError>,
-) -> Option<Interval> {
-    let bootstrap = Bootstrap::default().with_resamples(RESAMPLES);
-    let of_drawn = |drawn: &[usize]| {
-        let drawn: Vec<&Vec<Judged>> = drawn.iter().filter_map(|task| tasks.get(*task)).collect();
-        statistic(&drawn)
-    };
-    bootstrap.statistic(tasks.len(), of_drawn).ok()
-}
-
-/// The mean AUROC within tasks that have both kinds among the rollouts that `counts`.
-fn within(tasks: &[Vec<Judged>], counts: impl Fn(&Judged) -> bool) -> Option<Interval> {
-    let of_task = |task: &Vec<Judged>| ranked(task.iter().filter(|one| counts(one))).ok();
-    let values: Vec<f64> = tasks.iter().filter_map(of_task).collect();
-    Bootstrap::default().mean(&values).ok()
+    let of_task =
+        |(scored, task): (&Vec<Scored>, &Vec<Trajectory>)| scored.iter().zip(task).filter_map(prediction).collect();
+    Predictions::new(said.0.iter().zip(tasks).map(of_task))
 }

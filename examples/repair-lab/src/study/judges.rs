@@ -19,7 +19,7 @@ use entropo::train::trainer::{Schedule, TrainConfig, Training, Warmup};
 use entropo::train::verifier::{Balance, Head, HeadFit, Judgements, Judging, Learned, LocalVerifier, judgements};
 use indicatif::ProgressBar;
 
-use super::{Settings, StudyError};
+use super::{Settings, StudyError, calibration};
 use crate::experiment::device;
 use crate::policy::Policy;
 
@@ -166,11 +166,7 @@ impl Judge {
 impl Said {
     /// The temperature under which it is likeliest.
     pub(super) fn calibrate(&self, tasks: &[Vec<Trajectory>]) -> Fitted {
-        let attempts = self.0.iter().flatten().zip(tasks.iter().flatten());
-        let known = attempts
-            .filter_map(|(scored, attempt)| Some((scored.judgement.as_ref().ok()?.logit(), attempt.is_solved())));
-        let (logits, solved): (Vec<f64>, Vec<bool>) = known.unzip();
-        match Temperature::fit(&logits, &solved) {
+        match calibration::predictions(self, tasks, |_| true).temperature() {
             Ok(used) => Fitted { used, without: None },
             Err(error) => Fitted { used: Temperature::ONE, without: Some(error) },
         }
