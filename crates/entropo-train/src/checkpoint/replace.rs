@@ -22,7 +22,8 @@ pub(super) fn replace_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare name is empty, and nothing that could be opened.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let file = temporary_in(directory)?;
     let mut out = io::BufWriter::new(file.as_file());
