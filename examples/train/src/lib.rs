@@ -1,11 +1,12 @@
 //! Training from one TOML file.
 //!
 //! [`Settings`] are what the file says, every default filled in; [`Plan`] is everything that can be known without the
-//! weights, which is what a dry run shows; [`run()`] trains.
+//! weights, which is what a dry run shows; [`run()`] trains. [`judge`] is about verifiers: their rows, scores and calibration.
 
 pub mod device;
 pub mod estimate;
 pub mod failure;
+pub mod judge;
 pub mod model;
 pub mod plan;
 pub mod run;

@@ -139,7 +139,8 @@ fn start(plan: &Plan, device: &Device) -> Result<Decoder, Failure> {
 
 type OnLoading = Arc<dyn Fn(entropo_train::checkpoint::Progress) + Send + Sync>;
 
-fn loading(bar: ProgressBar) -> OnLoading {
+/// Shows on a bar how far loading is.
+pub(crate) fn loading(bar: ProgressBar) -> OnLoading {
     Arc::new(move |progress| {
         bar.set_length(progress.all_bytes);
         bar.set_position(progress.bytes);

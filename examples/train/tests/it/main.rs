@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod judge;
+#[cfg(test)]
 mod measure;
 #[cfg(test)]
 mod presets;

@@ -1,0 +1,62 @@
+//! `cargo run --release -p train --bin judge -- rows|score|report …` makes, uses and measures verifiers of attempts.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use train::judge::{JudgeError, report, rows, score};
+
+/// Verifiers of finished attempts: rows to train one on, its scores for selectors, and how far to trust them
+/// (docs/verifier.md).
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Rows(Box<rows::Arguments>),
+    Score(Box<score::Arguments>),
+    Report(Box<report::Arguments>),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+    match go(&Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", with_sources(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn go(command: &Command) -> Result<(), JudgeError> {
+    match command {
+        Command::Rows(arguments) => println!("{}", rows::run(arguments)?),
+        Command::Score(arguments) => {
+            let summary = score::run(arguments, &mut |rollout, reason| eprintln!("no score: {rollout}: {reason}"))?;
+            println!("{summary}");
+        }
+        Command::Report(arguments) => {
+            let measured = report::measure(arguments)?;
+            println!("{measured}");
+            report::write(arguments, &measured)?;
+        }
+    }
+    Ok(())
+}
+
+/// An error with what it comes of, unless it says so itself.
+fn with_sources(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    for source in std::iter::successors(error.source(), |error| (*error).source()) {
+        let source = source.to_string();
+        if !words.contains(&source) {
+            words += &format!(": {source}");
+        }
+    }
+    words
+}

@@ -1,0 +1,135 @@
+//! A verifier on this machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use entropo_train::adapter::{Adapter, Bits, QuantisationConfig};
+use entropo_train::burn::tensor::{Device, FloatDType};
+use entropo_train::checkpoint::{CONFIG, CheckpointError, LoadOptions, load_with};
+use entropo_train::decoder::DecoderConfig;
+use entropo_train::text::ChatFormat;
+use entropo_train::verifier::{HEAD, Head, Judging, LocalVerifier};
+use serde_json::Map;
+
+use super::error::JudgeError;
+use super::identity::{Identity, digest};
+use super::question::Question;
+use crate::plan::bar;
+use crate::run::loading;
+use crate::{device, model};
+
+/// The tensors of an adapter's directory.
+const ADAPTER: &str = "adapter_model.safetensors";
+
+/// A model on this machine.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LocalArguments {
+    /// A model on this machine: a checkpoint directory, or `org/name` of the Hugging Face hub.
+    #[arg(long, conflicts_with = "base_url")]
+    pub model: Option<String>,
+    /// Its adapter's directory: `last` or `best` of a run, or any that PEFT has written.
+    #[arg(long, value_name = "DIRECTORY", requires = "model")]
+    pub adapter: Option<PathBuf>,
+    /// The directory of a linear head that judges in the place of the words.
+    #[arg(long, value_name = "DIRECTORY", requires = "model")]
+    pub head: Option<PathBuf>,
+    /// `cpu`, `cuda` or `wgpu`, of those that the program was built for; with `:N`, the device of that number. Default: the
+    /// first that it was built for.
+    #[arg(long, requires = "model")]
+    pub device: Option<String>,
+    /// In what weights are kept and computed.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub precision: Precision,
+    /// Keeps the weights below the adapter in so many bits, 4 or 8, as training with `quantise` did.
+    #[arg(long, value_name = "BITS", value_parser = bits, requires = "model")]
+    pub quantise: Option<Bits>,
+    /// Tokens that are computed at a time; a longer attempt is computed alone.
+    #[arg(long, value_name = "NUMBER", default_value_t = 32_768)]
+    pub batch_tokens: usize,
+}
+
+/// In what weights are kept and computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits with f32's range, for a GPU.
+    Bf16,
+}
+
+fn bits(text: &str) -> Result<Bits, String> {
+    let bits: u8 = text.parse().map_err(|_| format!("{text:?} is no number of bits; 4 and 8 are"))?;
+    Bits::try_from(bits)
+}
+
+/// A model's verifier, all but its weights.
+pub(super) struct Prepared<'a> {
+    arguments: &'a LocalArguments,
+    directory: PathBuf,
+    device: Device,
+    judging: Arc<Judging>,
+}
+
+impl LocalArguments {
+    /// Everything that can be known without the weights, and which verifier it is.
+    pub(super) fn prepare(&self, name: &str, question: &Question) -> Result<(Prepared<'_>, Identity), JudgeError> {
+        let device = device::open(self.device.as_deref())?;
+        let directory = model::resolve(name)?;
+        let (prompt, tokens) = (question.prompt()?, question.budget(Some(context(&directory)?))?);
+        let judging = Judging::new(Arc::new(ChatFormat::from_dir(&directory)?), prompt.clone(), tokens)?;
+        let hash = |directory: &Option<PathBuf>, file: &str| {
+            directory.as_ref().map(|directory| digest(&directory.join(file))).transpose()
+        };
+        let identity = Identity {
+            model: name.to_owned(),
+            served: false,
+            weights: Some(self.weights()),
+            adapter: hash(&self.adapter, ADAPTER)?,
+            head: hash(&self.head, HEAD)?,
+            prompt,
+            tokens,
+            fields: Map::new(),
+        };
+        Ok((Prepared { arguments: self, directory, device, judging: Arc::new(judging) }, identity))
+    }
+
+    fn weights(&self) -> String {
+        let kept = match self.precision {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        };
+        match self.quantise {
+            Some(bits) => format!("{kept}, {} bits", u8::from(bits)),
+            None => kept.to_owned(),
+        }
+    }
+}
+
+impl Prepared<'_> {
+    /// Loads the weights.
+    pub(super) fn load(self) -> Result<LocalVerifier, JudgeError> {
+        let LocalArguments { adapter, head, precision, quantise, batch_tokens, .. } = self.arguments;
+        let bar = bar("weights", "{bytes}/{total_bytes}");
+        let options = LoadOptions {
+            dtype: (*precision == Precision::Bf16).then_some(FloatDType::BF16),
+            quantise: quantise.map(|bits| QuantisationConfig { bits, ..QuantisationConfig::default() }),
+            progress: Some(loading(bar.clone())),
+        };
+        let mut decoder = load_with(&self.directory, &self.device, &options)?;
+        bar.finish_and_clear();
+        if let Some(adapter) = adapter {
+            decoder = decoder.with_adapter(&Adapter::load(adapter, &decoder)?)?;
+        }
+        let verifier = LocalVerifier::new(&decoder, &self.judging).batch_tokens(*batch_tokens);
+        let Some(head) = head else { return Ok(verifier) };
+        Ok(verifier.head(Head::load(head, decoder.config().hidden_size, &self.judging.fingerprint())?))
+    }
+}
+
+/// Tokens that the model in a directory can read.
+pub(super) fn context(directory: &Path) -> Result<usize, JudgeError> {
+    let config = DecoderConfig::from_file(&directory.join(CONFIG)).map_err(CheckpointError::from)?;
+    Ok(config.max_position_embeddings)
+}
