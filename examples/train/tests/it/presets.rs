@@ -22,7 +22,7 @@ fn every_model_has_every_stage_with_the_papers_settings() {
             ("sft", "sft", 18_000, 1),
             ("entropo-dpo", "entropo_dpo", 12_000, 1),
             ("entropo-kto", "entropo_kto", 18_000, 1),
-            ("verifier", "verifier", 60_000, 2),
+            ("verifier", "sft", 60_000, 2),
         ] {
             let path = presets.join(directory).join(format!("{stage}.toml"));
             let settings = Settings::read(&path, &["data.train=[\"rows.jsonl\"]".to_owned()]).unwrap();
@@ -41,5 +41,29 @@ fn every_model_has_every_stage_with_the_papers_settings() {
             };
             assert!(coefficients.is_none_or(|found| found == (0.11, 0.1)));
         }
+    }
+}
+
+/// Nothing can score what was trained with another prompt than that of `judge`.
+#[test]
+fn verifiers_train_on_rows_that_judge_makes_for_the_same_model() {
+    let presets = Path::new(env!("CARGO_MANIFEST_DIR")).join("presets");
+    for (directory, model) in MODELS {
+        let path = presets.join(directory).join("verifier.toml");
+        let settings = Settings::read(&path, &[]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let comments: Vec<&str> =
+            text.lines().map_while(|line| line.strip_prefix("# ").or((line == "#").then_some(""))).collect();
+        let commands = comments.join("\n").replace("\\\n", "");
+        for command in [
+            format!("judge -- rows --trajectories judged.jsonl --model {model} --to rows.jsonl"),
+            format!("train -- examples/train/presets/{directory}/verifier.toml --set 'data.train=[\"rows.jsonl\"]'"),
+            format!("judge -- score --trajectories others.jsonl --model {model}"),
+            format!("--adapter {}/last --to scores.jsonl", settings.output.display()),
+        ] {
+            assert!(commands.contains(&command), "{command}: {commands}");
+        }
+        // A prompt is never longer than what `train` takes.
+        assert_eq!(settings.data.rows.max_tokens, Some(60_000));
     }
 }
