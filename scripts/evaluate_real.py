@@ -54,22 +54,43 @@ def passing(python, files):
     return set(re.findall(r"^PASSED (.+)$", printed, re.MULTILINE))
 
 
-def main():
-    parser = argparse.ArgumentParser(description="evaluate grade on a real bug.")
+def asked(description):
+    """What is asked for on the command line."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--evaluate", default="target/release/evaluate")
     parser.add_argument("--before", default="0.4.4")
     parser.add_argument("--after", default="0.5.0")
     parser.add_argument("--sandbox", default="local")
     parser.add_argument("--place", help="where the virtual environment is made; bubblewrap does not see what is below /tmp")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def laid_down(arguments, directory):
+    """A virtual environment with pytest; the archive before the fix, and the files before and after it."""
+    venv.create(directory / "venv", with_pip=True)
+    python = directory / "venv/bin/python"
+    run(python, "-m", "pip", "install", "-q", "pytest")
+    archive, before = source(python, arguments.before, directory / "before")
+    _, after = source(python, arguments.after, directory / "after")
+    return python, archive, before, after
+
+
+def spoiled(files, directory):
+    """A copy of files with the fault in it."""
+    path, right, wrong = FAULT
+    run("cp", "-r", files, directory)
+    text = (directory / path).read_text()
+    assert right in text, f"{path} has no line that can be broken"
+    (directory / path).write_text(text.replace(right, wrong))
+    return directory
+
+
+def main():
+    arguments = asked("evaluate grade on a real bug.")
     program = Path(arguments.evaluate).resolve()
     with tempfile.TemporaryDirectory(dir=arguments.place) as directory:
         directory = Path(directory).resolve()
-        venv.create(directory / "venv", with_pip=True)
-        python = directory / "venv/bin/python"
-        run(python, "-m", "pip", "install", "-q", "pytest")
-        archive, before = source(python, arguments.before, directory / "before")
-        _, after = source(python, arguments.after, directory / "after")
+        python, archive, before, after = laid_down(arguments, directory)
         tests, gold = difference(before, after, "tests"), difference(before, after, PROJECT)
 
         # The hidden tests on the old code, and on the new.
@@ -88,13 +109,7 @@ def main():
         dataset = directory / "tasks.jsonl"
         dataset.write_text(json.dumps(row) + "\n")
 
-        path, right, wrong = FAULT
-        spoiled = directory / "spoiled"
-        run("cp", "-r", after, spoiled)
-        text = (spoiled / path).read_text()
-        assert right in text, f"{path} has no line that can be broken"
-        (spoiled / path).write_text(text.replace(right, wrong))
-        broken = difference(before, spoiled, PROJECT)
+        broken = difference(before, spoiled(after, directory / "spoiled"), PROJECT)
 
         def grade(name, patch):
             """The report on a patch."""

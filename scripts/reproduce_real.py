@@ -9,18 +9,16 @@ is not at issue; the tester hands in a test that passes already, one that does n
 run by pytest, in real sandboxes. Needs git and the network, for pip only. Nothing of sqlparse is kept.
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
-import venv
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from evaluate_real import FAULT, ISSUE, PROJECT, difference, run, source
+from evaluate_real import ISSUE, PROJECT, asked, difference, laid_down, spoiled
 
 TESTS = {
     "idle": "import sqlparse\n\ndef test_parses():\n    assert sqlparse.parse('select 1')\n",
@@ -77,27 +75,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="evaluate reproduce on a real bug.")
-    parser.add_argument("--evaluate", default="target/release/evaluate")
-    parser.add_argument("--before", default="0.4.4")
-    parser.add_argument("--after", default="0.5.0")
-    parser.add_argument("--sandbox", default="local")
-    parser.add_argument("--place", help="where the virtual environment is made; bubblewrap does not see what is below /tmp")
-    arguments = parser.parse_args()
+    arguments = asked("evaluate reproduce on a real bug.")
     program = Path(arguments.evaluate).resolve()
     with tempfile.TemporaryDirectory(dir=arguments.place) as directory:
         directory = Path(directory).resolve()
-        venv.create(directory / "venv", with_pip=True)
-        python = directory / "venv/bin/python"
-        run(python, "-m", "pip", "install", "-q", "pytest")
-        archive, before = source(python, arguments.before, directory / "before")
-        _, after = source(python, arguments.after, directory / "after")
+        _, archive, before, after = laid_down(arguments, directory)
         gold = difference(before, after, PROJECT)
-        path, right, wrong = FAULT
-        run("cp", "-r", before, directory / "spoiled")
-        text = (directory / "spoiled" / path).read_text()
-        (directory / "spoiled" / path).write_text(text.replace(right, wrong))
-        off = difference(before, directory / "spoiled", PROJECT)
+        off = difference(before, spoiled(before, directory / "spoiled"), PROJECT)
 
         row = {"format": "entropo-task/1", "id": PROJECT, "problem": ISSUE, "repository": str(archive),
                "test": "python -m pytest -rA -q -p no:cacheprovider tests", "log": "pytest"}

@@ -1,5 +1,7 @@
 //! Readers of test logs.
 
+use std::sync::LazyLock;
+
 use entropo_tools::LogFormat;
 use entropo_tools::check::swe_bench::LogParser;
 use entropo_tools::check::{RegexFormat, Status};
@@ -43,11 +45,16 @@ const PARSERS: [LogParser; 35] = [
     LogParser::Cargo,
 ];
 
+/// A format of a user's own.
+static WORDS: LazyLock<RegexFormat> = LazyLock::new(|| {
+    let words = [("ok", Status::Passed), ("bad", Status::Failed)];
+    RegexFormat::new(r"^(?<status>ok|bad) (?<test>.+)$", words).unwrap()
+});
+
 /// Every format reads or refuses every text, and a test that was read is found by its name. So does one of the parsers of
-/// SWE-bench's harness, chosen by the text: they compile their patterns each time, and all of them would take half a second.
+/// SWE-bench's harness, chosen by the text.
 pub fn log(input: &[u8]) {
     let log = crate::text(input);
-    let words = [("ok", Status::Passed), ("bad", Status::Failed)];
     let formats = [
         LogFormat::Pytest,
         LogFormat::Unittest,
@@ -58,7 +65,7 @@ pub fn log(input: &[u8]) {
         LogFormat::Mocha,
         LogFormat::JUnit,
         LogFormat::Tap,
-        LogFormat::Regex(RegexFormat::new(r"^(?<status>ok|bad) (?<test>.+)$", words).unwrap()),
+        LogFormat::Regex(WORDS.clone()),
     ];
     for format in formats {
         let Ok(report) = format.parse(&log) else { continue };

@@ -8,11 +8,13 @@ pub mod estimate;
 pub mod failure;
 pub mod judge;
 pub mod model;
+pub mod new_file;
 pub mod plan;
 pub mod run;
 pub mod settings;
 
 pub use failure::Failure;
+pub use new_file::NewFile;
 pub use plan::Plan;
 pub use run::run;
 pub use settings::Settings;

@@ -1,6 +1,6 @@
 //! Tests that say the same.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::ReproductionTest;
 
@@ -8,12 +8,23 @@ use super::ReproductionTest;
 /// ends of lines, lines without anything, and the names of their tests. Two that test the same in other words both stay:
 /// whether they do, no text tells.
 pub fn distinct(tests: impl IntoIterator<Item = ReproductionTest>) -> Vec<ReproductionTest> {
-    let mut known = HashSet::new();
-    tests.into_iter().filter(|test| known.insert(likeness(test))).collect()
+    let mut kept = Vec::new();
+    for test in tests {
+        if same(&kept, &test).is_none() {
+            kept.push(test);
+        }
+    }
+    kept
+}
+
+/// The test among `kept` that says the same. One file is one test, also where not the same of it failed.
+pub(super) fn same<'a>(kept: &'a [ReproductionTest], test: &ReproductionTest) -> Option<&'a ReproductionTest> {
+    let like = likeness(test);
+    kept.iter().find(|other| other.path == test.path || likeness(other) == like)
 }
 
 /// What two tests share that are the same.
-pub(super) fn likeness(test: &ReproductionTest) -> String {
+fn likeness(test: &ReproductionTest) -> String {
     let names: BTreeSet<&str> = test.fails.iter().filter_map(|name| own_name(name)).collect();
     let lines = test.content.lines().map(str::trim_end).filter(|line| !line.is_empty());
     lines.fold(String::new(), |mut text, line| {
@@ -61,6 +72,13 @@ mod tests {
         let named = test("def test_c():\n    assert f(1) == 2\n", &["t.py::test_d"]);
         let all = [first.clone(), same, other.clone(), first.clone(), indented.clone(), named.clone()];
         assert_eq!(distinct(all), [first, other, indented, named]);
+    }
+
+    #[test]
+    fn a_file_is_one_test_whatever_failed_in_it() {
+        let content = "def test_a(): f()\ndef test_b(): f()\n";
+        let (some, all) = (test(content, &["t.py::test_a"]), test(content, &["t.py::test_a", "t.py::test_b"]));
+        assert_eq!(distinct([some.clone(), all]), [some]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use entropo_agent::{EnvironmentError, Episode, Toolbox};
 use entropo_core::{ExitReason, Message, Outcome};
 
+use super::distinct::same;
 use super::{Reproduction, ReproductionTest, SubmitTest};
 use crate::{Sandbox, ToolsError, Workspace, coding_tools};
 
@@ -37,8 +38,14 @@ impl KeptTests {
         self.len() == 0
     }
 
-    pub(super) fn push(&self, test: ReproductionTest) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(test);
+    /// Adds a test; or the path of the one that says the same already.
+    pub(super) fn add(&self, test: ReproductionTest) -> Result<(), String> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = same(&kept, &test) {
+            return Err(before.path.clone());
+        }
+        kept.push(test);
+        Ok(())
     }
 }
 

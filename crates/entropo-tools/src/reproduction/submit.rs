@@ -1,14 +1,10 @@
 //! The tool with which a testing agent hands in a test.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use entropo_agent::{Tool, ToolError, ToolOutput};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::distinct::likeness;
 use super::prove::names;
 use super::{KeptTests, NotKept, Reproduction};
 
@@ -16,7 +12,6 @@ use super::{KeptTests, NotKept, Reproduction};
 pub struct SubmitTest {
     reproduction: Reproduction,
     kept: KeptTests,
-    known: Arc<Mutex<HashSet<String>>>,
     most: usize,
 }
 
@@ -32,21 +27,13 @@ pub struct SubmitTestArgs {
 impl SubmitTest {
     /// A tool that adds to `kept`, up to `most` tests.
     pub fn new(reproduction: Reproduction, kept: KeptTests, most: usize) -> Self {
-        Self { reproduction, kept, known: Arc::default(), most }
+        Self { reproduction, kept, most }
     }
 
     async fn submit(&self, content: &str, cancel: &CancellationToken) -> Result<String, NotKept> {
         let test = self.reproduction.prove(content, cancel).await?;
-        let like = likeness(&test);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.insert(like.clone()) {
-            let before = self.kept.tests().into_iter().find(|kept| likeness(kept) == like);
-            return Err(NotKept::Same(before.map(|kept| kept.path).unwrap_or_default()));
-        }
-        drop(known);
         let said = format!("Kept as {}. Failing, as it should: {}.", test.path, names(&test.fails));
-        self.kept.push(test);
-        Ok(said)
+        self.kept.add(test).map(|()| said).map_err(NotKept::Same)
     }
 }
 

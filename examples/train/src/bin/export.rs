@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 use entropo_core::format::export::{self, ExportError};
 use entropo_core::format::{Format, Lines, Row, parse};
 use serde_json::Value;
-use tempfile::NamedTempFile;
+use train::NewFile;
 
 /// Writes rows of any format that training reads as TRL, LLaMA-Factory or verl read them.
 #[derive(Debug, Parser)]
@@ -63,14 +63,7 @@ fn main() -> ExitCode {
 
 fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let to = &arguments.to;
-    let refused = |error: &dyn Error| format!("{}: {error}", to.display());
-    if to.exists() {
-        return Err(format!("{}: it is there already; name a new file", to.display()).into());
-    }
-    // Nothing is there under its name until it is whole.
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = NamedTempFile::new_in(directory).map_err(|error| refused(&error))?;
-    let (mut out, mut written, mut last) = (BufWriter::new(file), 0, None);
+    let (mut out, mut written, mut last) = (NewFile::begin(to)?, 0, None);
     for path in &arguments.rows {
         let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
         for line in Lines::new(BufReader::new(file)) {
@@ -83,7 +76,7 @@ fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             last = Some(row.record.kind());
         }
     }
-    out.into_inner()?.persist_noclobber(to).map_err(|error| refused(&error))?;
+    out.keep()?;
     println!("{written} rows are in {}", to.display());
     if let (Target::LlamaFactory, Some(kind)) = (arguments.format, last) {
         let name = to.file_name().unwrap_or_default().to_string_lossy();

@@ -3,8 +3,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,8 +16,7 @@ use entropo_train::data::{Batch, Sequence};
 use entropo_train::decoder::Decoder;
 use entropo_train::logprob::score;
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::NamedTempFile;
-use train::{device, model};
+use train::{NewFile, device, model};
 
 /// Computes the entropy of each action token under a model, and how much likelier the model makes it than a reference.
 #[derive(Debug, Parser)]
@@ -54,12 +53,7 @@ fn main() -> ExitCode {
 
 fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let to = &arguments.to;
-    let refused = |error: &dyn Error| format!("{}: {error}", to.display());
-    if to.exists() {
-        return Err(format!("{}: it is there already; name a new file", to.display()).into());
-    }
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = NamedTempFile::new_in(directory).map_err(|error| refused(&error))?;
+    let (mut out, mut written) = (NewFile::begin(to)?, 0);
     let mut rollouts = Vec::new();
     for path in &arguments.rollouts {
         if !path.exists() {
@@ -72,13 +66,12 @@ fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} rollouts, {eta} left") {
         bar.set_style(style);
     }
-    let (mut out, mut written) = (BufWriter::new(file), 0);
     for rollout in &rollouts {
         for (number, segment) in rollout.trace.segments().iter().enumerate() {
             let measures = measures(rollout, segment, &policy, reference.as_ref())?;
             let row = MeasuredSegment { rollout: rollout.id.clone(), segment: number, measures };
             serde_json::to_writer(&mut out, &row)?;
-            out.write_all(b"\n").map_err(|error| refused(&error))?;
+            out.write_all(b"\n")?;
             written += 1;
         }
         bar.inc(1);
@@ -87,8 +80,7 @@ fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if written == 0 {
         return Err("no rollout has tokens; record them (`evaluate run --tokens`, or a local model)".into());
     }
-    let file = out.into_inner().map_err(|error| refused(&error))?;
-    file.persist_noclobber(to).map_err(|error| refused(&error))?;
+    out.keep()?;
     println!("{written} segments are measured: {}", to.display());
     Ok(())
 }

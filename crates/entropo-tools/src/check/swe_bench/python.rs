@@ -1,6 +1,13 @@
 //! Texts as Python takes them apart, where that is not as Rust does.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use ::regex::Regex;
+
+/// The patterns that were compiled before. They are those of the parsers and no log adds one, so they stay few; to compile them
+/// for each log took longer than to read most logs.
+static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
 
 /// Python counts the four separators of ASCII as white space.
 pub(super) fn is_space(letter: char) -> bool {
@@ -24,7 +31,13 @@ pub(super) fn newlines(text: &str) -> String {
 
 /// A pattern in which `\s` and `\S` mean what they mean to Python.
 pub(super) fn pattern(text: &str) -> Result<Regex, ::regex::Error> {
-    Regex::new(&text.replace(r"\s", r"[\s\x1c-\x1f]").replace(r"\S", r"[^\s\x1c-\x1f]"))
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(pattern) = compiled.get(text) {
+        return Ok(pattern.clone());
+    }
+    let pattern = Regex::new(&text.replace(r"\s", r"[\s\x1c-\x1f]").replace(r"\S", r"[^\s\x1c-\x1f]"))?;
+    compiled.insert(text.to_owned(), pattern.clone());
+    Ok(pattern)
 }
 
 #[cfg(test)]
