@@ -8,7 +8,8 @@ use serde_json::{Map, json};
 use super::carried::openai;
 use super::place::Place;
 use super::{Dialogue, Record, Row, RowError, Side, record};
-use crate::{DropReason, Message, ToolSpec, Trajectory};
+use crate::preference::{Context, Words};
+use crate::{Message, ToolSpec, Trajectory};
 
 /// A rollout's conversation as a labelled row, wanted if it [solved](Trajectory::is_solved) its task; everything that the
 /// assistant wrote is learned. The group is the task.
@@ -38,14 +39,7 @@ pub fn dialogues_of_pair(chosen: &Trajectory, rejected: &Trajectory, tools: &[To
 }
 
 fn side(trajectory: &Trajectory, tools: &[ToolSpec]) -> Result<Side, RowError> {
-    let dropped = [
-        (DropReason::Unfinished, !trajectory.exit.is_finished()),
-        (DropReason::Unjudged, trajectory.outcome.reward.is_none()),
-        (DropReason::SeveralSegments, !trajectory.condensations.is_empty()),
-    ];
-    if let Some((reason, _)) = dropped.into_iter().find(|(_, is_dropped)| *is_dropped) {
-        return Err(RowError::Trajectory(reason));
-    }
+    Words::of(trajectory).map_err(RowError::Trajectory)?;
     let at = Place::ROW.key("messages");
     for (index, message) in trajectory.messages.iter().enumerate() {
         let at = at.index(index);

@@ -6,7 +6,8 @@
 //! [`DropReason`], because data that vanishes silently is how experiments go wrong.
 //!
 //! Training needs one context with a prompt that both sides share token for token. A trajectory without a token trace,
-//! or with several segments, is therefore left out.
+//! or with several segments, is therefore left out. For other trainers, which tokenise text anew, [`build_dialogue_pairs`]
+//! holds messages to the same rules.
 //!
 //! Pairs are drawn by a shuffle that depends on the seed, the task's name and its trajectories only: neither the order
 //! in which rollouts happened to finish nor the presence of other tasks changes them.
@@ -31,6 +32,7 @@
 //! # Ok::<(), entropo_core::TraceError>(())
 //! ```
 
+mod context;
 mod report;
 mod stream;
 
@@ -41,6 +43,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::context::{Context, Words};
 pub use self::report::{DropReason, DropReport};
 pub use self::stream::{StreamError, TrajectoryIndex};
 use crate::{Segment, Trajectory};
@@ -117,11 +120,24 @@ impl PreferenceRules {
 /// In each task, pairs are drawn until the cap is reached, always one whose two trajectories were used least so far; so
 /// none is used twice while a pair of unused ones is left.
 pub fn build_pairs<'a>(trajectories: &'a [Trajectory], rules: &PreferenceRules) -> PreferenceData<'a> {
+    pair_up::<&Segment>(trajectories, rules)
+}
+
+/// Pairs by the same rules of trajectories whose tokens do not matter, as other agents or a model behind an API left them.
+///
+/// A prompt is then the messages before the assistant's first, and two sides are equal if the assistant wrote the same. A trajectory
+/// that was condensed is left out, since the model read something else than its messages.
+/// [`dialogues_of_pair`](crate::format::dialogues_of_pair) makes rows of the pairs.
+pub fn build_dialogue_pairs<'a>(trajectories: &'a [Trajectory], rules: &PreferenceRules) -> PreferenceData<'a> {
+    pair_up::<Words<'_>>(trajectories, rules)
+}
+
+fn pair_up<'a, C: Context<'a>>(trajectories: &'a [Trajectory], rules: &PreferenceRules) -> PreferenceData<'a> {
     let mut data = PreferenceData::default();
-    let mut tasks: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
+    let mut tasks: BTreeMap<&str, Vec<Candidate<'_, C>>> = BTreeMap::new();
     for trajectory in trajectories {
-        match Candidate::admit(trajectory) {
-            Ok(candidate) => tasks.entry(&trajectory.id.task).or_default().push(candidate),
+        match C::of(trajectory) {
+            Ok(context) => tasks.entry(&trajectory.id.task).or_default().push(Candidate { trajectory, context }),
             Err(reason) => data.dropped.add(reason, 1),
         }
     }
@@ -140,46 +156,23 @@ pub fn build_pairs<'a>(trajectories: &'a [Trajectory], rules: &PreferenceRules) 
 pub fn label(trajectories: &[Trajectory]) -> LabelledData<'_> {
     let mut data = LabelledData::default();
     for trajectory in trajectories {
-        match Candidate::admit(trajectory) {
-            Ok(_) => data.examples.push(LabelledTrajectory { trajectory, desirable: trajectory.is_solved() }),
+        match admit(trajectory) {
+            Ok(()) => data.examples.push(LabelledTrajectory { trajectory, desirable: trajectory.is_solved() }),
             Err(reason) => data.dropped.add(reason, 1),
         }
     }
     data
 }
 
-/// Whether a trajectory may be trained on.
+/// Whether a trajectory may be trained on, token for token.
 pub(crate) fn admit(trajectory: &Trajectory) -> Result<(), DropReason> {
-    Candidate::admit(trajectory).map(|_| ())
+    <&Segment>::of(trajectory).map(|_| ())
 }
 
 /// A trajectory that may be trained on, and its only context.
-struct Candidate<'a> {
+struct Candidate<'a, C> {
     trajectory: &'a Trajectory,
-    segment: &'a Segment,
-}
-
-impl<'a> Candidate<'a> {
-    fn admit(trajectory: &'a Trajectory) -> Result<Self, DropReason> {
-        if !trajectory.exit.is_finished() {
-            return Err(DropReason::Unfinished);
-        }
-        if trajectory.outcome.reward.is_none() {
-            return Err(DropReason::Unjudged);
-        }
-        match trajectory.trace.segments() {
-            [] => Err(DropReason::NoTrace),
-            [segment] if segment.action_tokens() == 0 => Err(DropReason::NoActions),
-            [segment] => Ok(Self { trajectory, segment }),
-            _ => Err(DropReason::SeveralSegments),
-        }
-    }
-
-    /// The ids before the first action.
-    fn prompt(&self) -> &'a [u32] {
-        let end = self.segment.actions.first().map_or(0, |span| span.start);
-        self.segment.ids.get(..end).unwrap_or_default()
-    }
+    context: C,
 }
 
 impl PreferencePair<'_> {
@@ -190,20 +183,24 @@ impl PreferencePair<'_> {
 }
 
 /// Every pair of one task's trajectories that the rules allow.
-fn possible_pairs<'a>(candidates: &[Candidate<'a>], dropped: &mut DropReport) -> Vec<PreferencePair<'a>> {
+fn possible_pairs<'a, C: Context<'a>>(
+    candidates: &[Candidate<'a, C>],
+    dropped: &mut DropReport,
+) -> Vec<PreferencePair<'a>> {
     let (solved, failed): (Vec<_>, Vec<_>) = candidates.iter().partition(|candidate| candidate.trajectory.is_solved());
     for (side, opposites) in [(&solved, &failed), (&failed, &solved)] {
         if opposites.is_empty() {
             dropped.add(DropReason::NoOpposite, side.len());
         } else {
-            let alone = |one: &&&Candidate<'_>| opposites.iter().all(|other| other.prompt() != one.prompt());
+            let alone =
+                |one: &&&Candidate<'_, C>| opposites.iter().all(|other| !other.context.same_prompt(&one.context));
             dropped.add(DropReason::OtherPrompt, side.iter().filter(alone).count());
         }
     }
     let mut pairs = Vec::new();
     for chosen in &solved {
-        for rejected in failed.iter().filter(|rejected| rejected.prompt() == chosen.prompt()) {
-            if chosen.segment.action_ids().eq(rejected.segment.action_ids()) {
+        for rejected in failed.iter().filter(|rejected| rejected.context.same_prompt(&chosen.context)) {
+            if chosen.context.same_actions(&rejected.context) {
                 dropped.add(DropReason::EqualActions, 1);
             } else {
                 pairs.push(PreferencePair { chosen: chosen.trajectory, rejected: rejected.trajectory });

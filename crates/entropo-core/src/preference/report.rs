@@ -77,7 +77,7 @@ impl DropReport {
     }
 
     /// Counts `count` more; does nothing for 0.
-    pub(super) fn add(&mut self, reason: DropReason, count: usize) {
+    pub fn add(&mut self, reason: DropReason, count: usize) {
         if count > 0 {
             *self.counts.entry(reason).or_default() += count;
         }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use entropo_core::preference::{build_pairs, label};
-use entropo_core::{DropReason, ExitReason, PreferenceData, PreferenceRules, Trajectory};
+use entropo_core::preference::{build_dialogue_pairs, build_pairs, label};
+use entropo_core::{Condensation, DropReason, ExitReason, Message, PreferenceData, PreferenceRules, Trajectory};
 use proptest::prelude::*;
 
 use crate::make::rollout;
@@ -52,6 +52,35 @@ fn every_trajectory_that_is_left_out_is_counted_by_its_first_reason() {
     let desirable: Vec<_> = labels.examples.iter().map(|one| (one.trajectory.id.to_string(), one.desirable)).collect();
     let expected = [("a#0", true), ("a#1", false), ("a#7", true), ("b#0", true), ("b#1", true)];
     assert_eq!(desirable, expected.map(|(id, desirable)| (id.to_owned(), desirable)));
+}
+
+#[test]
+fn trajectories_without_tokens_are_paired_by_their_words() {
+    let said = |number, prompt: &str, words: &str, reward| {
+        let mut rollout = rollout("a", number, &[1], &[2], reward);
+        rollout.trace = Default::default();
+        rollout.messages = vec![Message::user(prompt), Message::assistant(words)];
+        rollout
+    };
+    let mut stored = vec![said(0, "Fix.", "yes", 1.0), said(1, "Fix.", "no", 0.0), said(2, "Fix.", "yes", 0.0)];
+    stored.push(said(3, "Mend.", "no", 0.0));
+    let mut silent = said(4, "Fix.", "no", 0.0);
+    silent.messages.truncate(1);
+    let mut condensed = said(5, "Fix.", "no", 0.0);
+    condensed.condensations = vec![Condensation { turn: 0, replacements: Vec::new() }];
+    let mut unfinished = said(6, "Fix.", "no", 0.0);
+    unfinished.exit = ExitReason::StepLimit;
+    stored.extend([silent, condensed, unfinished]);
+    // What a model wrote before it was parsed is in no row.
+    if let Some(Message::Assistant(said)) = stored[2].messages.last_mut() {
+        said.raw = Some("yes ".to_owned());
+    }
+    let data = build_dialogue_pairs(&stored, &rules(9));
+    assert_eq!(names(&data), [("a#0".to_owned(), "a#1".to_owned())]);
+    use DropReason::*;
+    let expected = [(Unfinished, 1), (SeveralSegments, 1), (NoActions, 1), (OtherPrompt, 1), (EqualActions, 1)];
+    assert_eq!(data.dropped.iter().collect::<Vec<_>>(), expected);
+    assert!(build_pairs(&stored, &rules(9)).pairs.is_empty());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use entropo_core::format::{Format, Lines, Row, parse};
 use serde_json::Value;
 use train::NewFile;
 
-/// Writes rows of any format that training reads as TRL, LLaMA-Factory or verl read them.
+/// Writes rows of any format that training reads as TRL, LLaMA-Factory, verl or OpenAI read them.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Files of rows.
@@ -36,6 +36,8 @@ enum Target {
     LlamaFactory,
     /// `messages` of the OpenAI API, for verl's and others' supervised fine-tuning.
     Messages,
+    /// OpenAI's own fine-tuning, supervised or of preferences.
+    Openai,
     /// Token rows of our own, which nothing tokenises again.
     Tokens,
 }
@@ -46,6 +48,7 @@ impl Target {
             Self::Trl => export::trl(row),
             Self::LlamaFactory => export::llama_factory(row),
             Self::Messages => export::messages(row),
+            Self::Openai => export::openai(row),
             Self::Tokens => export::tokens(row),
         }
     }

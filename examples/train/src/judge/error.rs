@@ -31,12 +31,6 @@ pub enum JudgeError {
         /// What it would be.
         what: &'static str,
     },
-    /// A file that is there, and would be replaced.
-    #[error("{path}: it is there already; name a new file")]
-    There {
-        /// The file.
-        path: PathBuf,
-    },
     /// A store that cannot be read or written.
     #[error(transparent)]
     Store(Box<StoreError>),

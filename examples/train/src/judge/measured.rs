@@ -148,7 +148,7 @@ mod tests {
     fn tasks(count: usize, logit: f64) -> Vec<(String, Vec<Prediction>)> {
         let of = |task: usize| {
             let attempt = |number: usize| {
-                let (likely, right) = (number.is_multiple_of(2), (number / 2 + task) % 4 != 0);
+                let (likely, right) = (number.is_multiple_of(2), !(number / 2 + task).is_multiple_of(4));
                 Prediction { logit: if likely { logit } else { -logit }, solved: likely == right }
             };
             (format!("task {task}"), (0..8).map(attempt).collect())

@@ -1,7 +1,7 @@
 //! Rows to train a verifier on.
 
 use std::fmt;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,12 @@ use entropo_core::format::export;
 use entropo_train::text::ChatFormat;
 use entropo_train::verifier::{Balance, JudgementReport, Judgements, Judging, Learned, judgements};
 use indicatif::ProgressBar;
-use tempfile::NamedTempFile;
 
 use super::attempts;
 use super::error::JudgeError;
 use super::local::context;
 use super::question::Question;
-use crate::model;
+use crate::{NewFile, model};
 
 /// Attempts without an example that are named one by one.
 const NAMED: usize = 10;
@@ -75,9 +74,7 @@ pub struct Written {
 /// Attempts, a prompt or a model that cannot be read, no attempt to learn from, a file that is there or cannot be written.
 pub fn run(arguments: &Arguments) -> Result<Written, JudgeError> {
     let to = &arguments.to;
-    if to.exists() {
-        return Err(JudgeError::There { path: to.clone() });
-    }
+    let file = NewFile::begin(to)?;
     let attempts = attempts::read(&arguments.trajectories)?;
     let directory = model::resolve(&arguments.model)?;
     let budget = arguments.question.budget(Some(context(&directory)?))?;
@@ -101,21 +98,15 @@ pub fn run(arguments: &Arguments) -> Result<Written, JudgeError> {
             hint: "give more attempts at the same tasks, or let tasks with one kind count with --one-sided",
         });
     }
-    write(&made, to)?;
+    write(&made, file, to)?;
     Ok(written)
 }
 
-/// Nothing is there under its name until it is whole.
-fn write(made: &Judgements, to: &Path) -> Result<(), JudgeError> {
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = NamedTempFile::new_in(directory).map_err(JudgeError::file(to))?;
-    let mut out = BufWriter::new(file);
+fn write(made: &Judgements, mut file: NewFile, to: &Path) -> Result<(), JudgeError> {
     for row in made.rows() {
-        writeln!(out, "{}", export::tokens(&row)?).map_err(JudgeError::file(to))?;
+        writeln!(file, "{}", export::tokens(&row)?).map_err(JudgeError::file(to))?;
     }
-    let file = out.into_inner().map_err(|error| JudgeError::file(to)(error.into_error()))?;
-    file.persist_noclobber(to).map_err(|error| JudgeError::file(to)(error.error))?;
-    Ok(())
+    Ok(file.keep()?)
 }
 
 impl Written {

@@ -14,3 +14,5 @@ mod runs;
 mod settings;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod trajectories;
