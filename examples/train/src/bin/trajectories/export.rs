@@ -14,7 +14,7 @@ use serde_json::Value;
 use train::NewFile;
 use train::judge::attempts;
 
-use crate::Agent;
+use crate::Program;
 use crate::files::Losses;
 
 /// Writes stored trajectories as another agent would, for its inspector and its scripts.
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     trajectories: Vec<PathBuf>,
     /// Who is to read them.
     #[arg(long, value_enum)]
-    format: Agent,
+    format: Program,
     /// Where they go: a file for R2E-Gym; a directory for the others, with a file for each. What is there is kept, and
     /// refused.
     #[arg(long)]
@@ -43,28 +43,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Box<dyn Error>> {
         let carried = written(trajectory, *format).map_err(|error| format!("{}: {error}", trajectory.id))?;
         Ok(losses.count(carried))
     };
-    if *format == Agent::R2e {
+    if *format == Program::R2e {
         let mut out = NewFile::begin(to)?;
         for trajectory in &stored {
             writeln!(out, "{}", carry(trajectory)?)?;
         }
         out.keep()?;
     } else {
-        let ending = if *format == Agent::SweAgent { "traj" } else { "traj.json" };
+        let ending = if *format == Program::SweAgent { "traj" } else { "traj.json" };
         let files = stored.iter().map(|one| Ok((to.join(name(&one.id, ending)), carry(one)?)));
         put(to, &files.collect::<Result<Vec<_>, Box<dyn Error>>>()?)?;
     }
     Ok(format!("{}: {} trajectories{losses}", to.display(), stored.len()))
 }
 
-fn written(trajectory: &Trajectory, format: Agent) -> Result<Carried<Value>, ExportError> {
+fn written(trajectory: &Trajectory, format: Program) -> Result<Carried<Value>, ExportError> {
     match format {
-        Agent::R2e => {
+        Program::R2e => {
             let Carried { value, lost, .. } = R2eRun::of_trajectory(trajectory)?;
             Ok(Carried { value: serde_json::to_value(value).unwrap_or_default(), lost })
         }
-        Agent::SweAgent => swe_agent::write(trajectory),
-        Agent::MiniSweAgent => mini_swe_agent::write(trajectory),
+        Program::SweAgent => swe_agent::write(trajectory),
+        Program::MiniSweAgent => mini_swe_agent::write(trajectory),
     }
 }
 

@@ -14,7 +14,7 @@ use entropo_core::{RolloutId, Trajectory};
 use serde_json::Value;
 use train::NewFile;
 
-use crate::Agent;
+use crate::Program;
 use crate::files::{Losses, of_file};
 
 /// A file of one trajectory has no more bytes.
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     files: Vec<PathBuf>,
     /// Who wrote them.
     #[arg(long, value_enum)]
-    from: Agent,
+    from: Program,
     /// The report of SWE-bench's harness on them, which says what is solved; R2E-Gym's files say so themselves.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -74,12 +74,12 @@ fn read_report(path: &Path) -> Result<RunReport, Box<dyn Error>> {
 /// Every trajectory of a file.
 fn each(
     path: &Path,
-    from: Agent,
+    from: Program,
     numbers: &mut Numbers,
     mut take: impl FnMut(Carried<Trajectory>) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let reader = BufReader::new(File::open(path)?);
-    if from == Agent::R2e {
+    if from == Program::R2e {
         for run in Items::new(reader, R2eRun::read) {
             let run = run?;
             take(run.to_trajectory(numbers.next(run.task()))?)?;
@@ -89,7 +89,7 @@ fn each(
     let file = document(reader, LIMIT)?;
     let task = mini_swe_agent::task(&file).map_or_else(|| stem(path), str::to_owned);
     let read: fn(&Value, RolloutId) -> Result<Carried<Trajectory>, RowError> =
-        if from == Agent::SweAgent { swe_agent::read } else { mini_swe_agent::read };
+        if from == Program::SweAgent { swe_agent::read } else { mini_swe_agent::read };
     let number = numbers.next(&task);
     take(read(&file, RolloutId::new(task, number))?)
 }
@@ -114,7 +114,7 @@ fn stem(path: &Path) -> String {
 }
 
 /// Files, and the agent's files in directories, in the order of their names.
-fn all(files: &[PathBuf], from: Agent) -> Result<BTreeSet<PathBuf>, Box<dyn Error>> {
+fn all(files: &[PathBuf], from: Program) -> Result<BTreeSet<PathBuf>, Box<dyn Error>> {
     let mut found = BTreeSet::new();
     for path in files {
         if path.is_dir() {
@@ -129,7 +129,7 @@ fn all(files: &[PathBuf], from: Agent) -> Result<BTreeSet<PathBuf>, Box<dyn Erro
     Ok(found)
 }
 
-fn below(directory: &Path, from: Agent, found: &mut BTreeSet<PathBuf>) -> Result<(), Box<dyn Error>> {
+fn below(directory: &Path, from: Program, found: &mut BTreeSet<PathBuf>) -> Result<(), Box<dyn Error>> {
     for entry in directory.read_dir().map_err(|error| of_file(directory, error))? {
         let entry = entry.map_err(|error| of_file(directory, error))?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(|error| of_file(directory, error))?);
@@ -142,10 +142,10 @@ fn below(directory: &Path, from: Agent, found: &mut BTreeSet<PathBuf>) -> Result
     Ok(())
 }
 
-fn ending(from: Agent) -> &'static str {
+fn ending(from: Program) -> &'static str {
     match from {
-        Agent::R2e => ".jsonl",
-        Agent::SweAgent => ".traj",
-        Agent::MiniSweAgent => ".traj.json",
+        Program::R2e => ".jsonl",
+        Program::SweAgent => ".traj",
+        Program::MiniSweAgent => ".traj.json",
     }
 }

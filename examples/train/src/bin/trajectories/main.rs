@@ -29,7 +29,7 @@ enum Command {
 
 /// Whose trajectories they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Agent {
+enum Program {
     /// R2E-Gym: JSON Lines.
     R2e,
     /// SWE-agent: a `.traj` for each.
