@@ -72,6 +72,7 @@ def made():
     yield "error of a fixture", simple(good.replace("PASSED tests/test_b", "ERROR tests/test_b"), 1)
     yield "error after a pass", simple(good + "\nERROR tests/test_b.py::test_x - boom", 1)
     yield "pass after a failure", simple("FAILED tests/test_b.py::test_x - flaky\n" + good, 1)
+    yield "pass after a failure, and the exit agrees", simple("FAILED tests/test_b.py::test_x - flaky\n" + good, 0)
     yield "failure after a pass", simple(good + "\nFAILED tests/test_b.py::test_x - flaky", 1)
     yield "missing", simple("PASSED tests/test_a.py::test_old", 0)
     yield "collection error", simple("ERROR tests/test_a.py\nERROR tests/test_b.py - ImportError: no\n!!!! Interrupted: 2 errors during collection !!!!", 2)
