@@ -3,17 +3,23 @@
   pip install swebench==5.0.2 pytest          # and for --django asgiref sqlparse, for --sympy mpmath
   cargo build --release -p evaluate
   python scripts/check_grading.py [--evaluate target/release/evaluate] [--django VERSION] [--sympy VERSION] [--keep DIRECTORY]
+  python scripts/check_grading.py --record examples/evaluate/tests/data/swebench_gradings.jsonl
 
 Each case is a log and an instance. `swebench.harness.grading.get_eval_report` and `evaluate grade-log --json` judge it, and
 their reports must be the same; an exception there must be an error here. Most logs are made here, line by line; some are of
 real runs of pytest, and with --django and --sympy of a wheel's or an sdist's own tests, which are downloaded with pip for
 that. Ends with 1 if there is a disagreement.
+
+With --record nothing is compared: the cases made here, a few of the shuffled ones and those of pytest are written with the
+verdict of `swebench`, one a line. `cargo test -p evaluate` replays that file, so that a change of our grading is seen without
+Python; write it anew when a case is added or another `swebench` is followed. With the same packages it writes the same bytes.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -66,6 +72,7 @@ def made():
     yield "error of a fixture", simple(good.replace("PASSED tests/test_b", "ERROR tests/test_b"), 1)
     yield "error after a pass", simple(good + "\nERROR tests/test_b.py::test_x - boom", 1)
     yield "pass after a failure", simple("FAILED tests/test_b.py::test_x - flaky\n" + good, 1)
+    yield "pass after a failure, and the exit agrees", simple("FAILED tests/test_b.py::test_x - flaky\n" + good, 0)
     yield "failure after a pass", simple(good + "\nFAILED tests/test_b.py::test_x - flaky", 1)
     yield "missing", simple("PASSED tests/test_a.py::test_old", 0)
     yield "collection error", simple("ERROR tests/test_a.py\nERROR tests/test_b.py - ImportError: no\n!!!! Interrupted: 2 errors during collection !!!!", 2)
@@ -283,6 +290,17 @@ def real_pytest(directory):
                 yield f"pytest {flags} {files} ({repo}): {test}", (instance(repo, [test], []), marked(run.stdout, run.returncode), True)
 
 
+def plain(cases, directory):
+    """One case for each run of pytest, without what differs from run to run; runs that quote others' code are left out."""
+    for name, (row, log, has_patch) in cases:
+        if not name.endswith(", 9)") or "importlib" in log:
+            continue
+        log = log.replace(str(directory), "/place")
+        log = re.sub(r"^(platform|cachedir:|rootdir:|plugins:|-- Docs:) .*\n", "", log, flags=re.MULTILINE)
+        log = re.sub(r" in \d+\.\d\ds", " in 0.01s", log)
+        yield name, (row, re.sub(r"0x[0-9a-f]{6,}", "0x7f", log), has_patch)
+
+
 def download(what, version, directory):
     """An sdist's files."""
     subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", what, f"{what}=={version}", "-d", directory], check=True)
@@ -378,6 +396,26 @@ def agree(one, other):
     return one == other
 
 
+def record(file):
+    """Writes cases with the harness's verdicts, for a test that has no Python."""
+    with tempfile.TemporaryDirectory() as directory:
+        directory = Path(directory)
+        log_file = directory / "log.txt"
+        sources = {"made": made(), "shuffled": shuffled(2 * len(SHUFFLED)), "pytest": plain(real_pytest(directory), directory)}
+        lines, counts = [], dict.fromkeys(sources, 0)
+        for kind, source in sources.items():
+            for name, (row, log, has_patch) in source:
+                log_file.write_bytes(log.encode())
+                verdict = theirs(row, str(log_file), has_patch)
+                verdict = {"raised": verdict.split(":")[0]} if isinstance(verdict, str) else {"report": verdict}
+                case = {"kind": kind, "name": name, "instance": row, "log": log, "has_patch": has_patch} | verdict
+                lines.append(json.dumps(case, separators=(",", ":")) + "\n")
+                counts[kind] += 1
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(lines))
+    print(f"{len(lines)} cases, {sum(map(len, lines))} bytes: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
+
+
 def main():
     parser = argparse.ArgumentParser(description="Our grading against SWE-bench's own.")
     parser.add_argument("--evaluate", default="target/release/evaluate")
@@ -385,7 +423,11 @@ def main():
     parser.add_argument("--sympy", metavar="VERSION")
     parser.add_argument("--shuffled", type=int, default=300)
     parser.add_argument("--keep", metavar="DIRECTORY", help="where logs and instances of disagreements are kept")
+    parser.add_argument("--record", metavar="FILE", type=Path, help="write cases with the harness's verdicts there, and compare nothing")
     arguments = parser.parse_args()
+    if arguments.record:
+        record(arguments.record)
+        return
     program = str(Path(arguments.evaluate).resolve())
     counts, disagreements = {"resolved": 0, "unresolved": 0, "error": 0}, 0
     with tempfile.TemporaryDirectory() as directory:
