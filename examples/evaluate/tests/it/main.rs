@@ -6,6 +6,7 @@ mod errors;
 mod export;
 mod grade;
 mod grade_log;
+mod graded;
 mod place;
 mod reproduce;
 mod run;
