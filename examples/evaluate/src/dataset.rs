@@ -56,21 +56,17 @@ impl Choice {
     }
 }
 
-/// The reference solution.
-pub(crate) fn gold(instance: &Instance) -> Option<&str> {
-    match instance {
-        // SWE-smith's patch breaks what is to be repaired.
-        Instance::SweBench(row) if row.image_name.is_some() => None,
-        Instance::SweBench(row) => row.patch.as_deref(),
-        Instance::Local(row) => row.patch.as_deref(),
-        _ => None,
-    }
+/// Whether a row of SWE-bench's shape is one of SWE-smith, whose patch breaks what is to be repaired: it names its image so,
+/// and has neither hidden tests nor a script of its own.
+pub(crate) fn is_swe_smith(row: &SweBenchInstance) -> bool {
+    let has_tests = row.test_patch.as_deref().is_some_and(|patch| !patch.is_empty());
+    row.image_name.is_some() && !has_tests && !row.others.contains_key("eval_script")
 }
 
 /// What breaks the files of an image that are whole: SWE-smith has one image for all faults of a repository.
 pub(crate) fn fault(instance: &Instance) -> Option<&str> {
     match instance {
-        Instance::SweBench(row) if row.image_name.is_some() => row.patch.as_deref(),
+        Instance::SweBench(row) if is_swe_smith(row) => row.patch.as_deref(),
         _ => None,
     }
 }

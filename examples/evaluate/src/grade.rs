@@ -13,11 +13,12 @@ use entropo_core::{JsonlStore, RolloutId, TrajectoryStore};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::dataset::{self, Choice};
+use crate::dataset::Choice;
 use crate::failure::Failure;
+use crate::gold::gold;
 use crate::grade_log::in_words;
 use crate::ground::{Confinement, Grounds};
-use crate::judge::judge;
+use crate::judge::{OwnTests, Runner, judge};
 use crate::live;
 use crate::report;
 use crate::run::files;
@@ -29,7 +30,8 @@ const PATCH: &str = "patch.diff";
 /// The largest file of predictions that is read.
 const PREDICTIONS: usize = 1 << 30;
 
-/// Judges patches by running tests, SWE-bench's as its harness does, and writes the reports that its harness writes.
+/// Judges patches by running tests, those for SWE-bench, SWE-smith and R2E-Gym as their own programs do, and writes the reports
+/// that SWE-bench's harness writes.
 ///
 /// What has a report on the same patch is not run again: the same command goes on where it was. The exit status is 0 if everything has a
 /// judgement, and 1 if something could not be judged.
@@ -61,6 +63,8 @@ pub(crate) struct Arguments {
     jobs: usize,
     #[command(flatten)]
     choosing: Choosing,
+    #[command(flatten)]
+    tests: OwnTests,
     #[command(flatten)]
     confinement: Confinement,
 }
@@ -100,14 +104,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let work = work(arguments, &instances, grades.as_ref())?;
 
+    let runner = arguments.tests.runner()?;
     let cancel = live::cancelled_by_ctrl_c();
     let grounds = Grounds::new(arguments.confinement.clone(), arguments.choice.directory(), arguments.jobs.max(1));
     let bar = live::bar(work.jobs.len() as u64, "judged");
     let mut verdicts = BTreeMap::new();
     let mut judged = futures::stream::iter(&work.jobs)
         .map(|job| {
-            let (grounds, output, cancel) = (&grounds, &output, &cancel);
-            async move { (job, one(arguments, grounds, output, job, cancel).await) }
+            let means = Means { arguments, grounds: &grounds, runner: runner.as_ref(), output: &output };
+            let cancel = &cancel;
+            async move { (job, means.judged(job, cancel).await) }
         })
         .buffer_unordered(arguments.jobs.max(1));
     while let Some((job, result)) = judged.next().await {
@@ -198,7 +204,7 @@ fn work(
         let read = read_predictions(std::io::BufReader::new(file), PREDICTIONS);
         read.map_err(|source| Failure::Predictions { path: path.clone(), source: Box::new(source) })?
     } else if arguments.gold {
-        let known = instances.iter().filter_map(|one| Some(prediction(one, "gold", dataset::gold(one)?)));
+        let known = instances.iter().filter_map(|one| Some(prediction(one, "gold", &gold(one)?)));
         known.collect()
     } else if arguments.empty {
         // The harness passes over empty patches; here they are what is asked for.
@@ -224,49 +230,53 @@ struct Found {
     directory: PathBuf,
 }
 
-/// The report that is there, if it is on this patch, or a new one.
-async fn one(
-    arguments: &Arguments,
-    grounds: &Grounds,
-    output: &Path,
-    job: &Job,
-    cancel: &CancellationToken,
-) -> Result<Found, Failure> {
-    let id = job.instance.id();
-    let directory = report::directory(output, &arguments.run_id, &job.model, id);
-    let path = directory.join(report::REPORT);
-    let patch = directory.join(PATCH);
-    let is_same = std::fs::read_to_string(&patch).is_ok_and(|judged| judged == job.patch);
-    if path.exists() && is_same {
-        let text = std::fs::read_to_string(&path).map_err(Failure::file(&path))?;
-        let value = serde_json::from_str(&text).map_err(Failure::json(&path))?;
-        let report = read_instance_reports(&value)?.remove(id);
-        let notes = "the report that is there tells of another instance; remove it".to_owned();
-        return Ok(Found { report, notes, directory });
+/// What judgements are made with.
+struct Means<'a> {
+    arguments: &'a Arguments,
+    grounds: &'a Grounds,
+    runner: Option<&'a Runner>,
+    output: &'a Path,
+}
+
+impl Means<'_> {
+    /// The report that is there, if it is on this patch, or a new one.
+    async fn judged(&self, job: &Job, cancel: &CancellationToken) -> Result<Found, Failure> {
+        let id = job.instance.id();
+        let directory = report::directory(self.output, &self.arguments.run_id, &job.model, id);
+        let path = directory.join(report::REPORT);
+        let patch = directory.join(PATCH);
+        let is_same = std::fs::read_to_string(&patch).is_ok_and(|judged| judged == job.patch);
+        if path.exists() && is_same {
+            let text = std::fs::read_to_string(&path).map_err(Failure::file(&path))?;
+            let value = serde_json::from_str(&text).map_err(Failure::json(&path))?;
+            let report = read_instance_reports(&value)?.remove(id);
+            let notes = "the report that is there tells of another instance; remove it".to_owned();
+            return Ok(Found { report, notes, directory });
+        }
+        if job.rollout.is_some() && job.patch.is_empty() {
+            // Nothing was changed, so nothing is solved.
+            let report = InstanceReport { patch_exists: true, ..InstanceReport::default() };
+            return Ok(Found { report: Some(report), notes: String::new(), directory });
+        }
+        if cancel.is_cancelled() {
+            return Ok(Found { report: None, notes: "cancelled".to_owned(), directory });
+        }
+        std::fs::create_dir_all(&directory).map_err(Failure::file(&directory))?;
+        if path.exists() {
+            // First, so that no report ever stands beside a patch that it is not on.
+            std::fs::remove_file(&path).map_err(Failure::file(&path))?;
+        }
+        report::put(&patch, &job.patch)?;
+        let judged = judge(self.grounds, self.runner, &job.instance, &job.patch, cancel).await;
+        let judged = judged.inspect_err(|error| {
+            let _ = report::put(&directory.join(report::NOTES), &error.to_string()); // it is told anyway
+        })?;
+        report::put(&directory.join(report::LOG), &judged.log)?;
+        report::put(&directory.join(report::NOTES), &judged.notes)?;
+        if let Some(found) = &judged.report {
+            let reports = BTreeMap::from([(id, found)]);
+            report::put(&path, &serde_json::to_string_pretty(&reports).map_err(Failure::json(&path))?)?;
+        }
+        Ok(Found { report: judged.report, notes: judged.notes, directory })
     }
-    if job.rollout.is_some() && job.patch.is_empty() {
-        // Nothing was changed, so nothing is solved.
-        let report = InstanceReport { patch_exists: true, ..InstanceReport::default() };
-        return Ok(Found { report: Some(report), notes: String::new(), directory });
-    }
-    if cancel.is_cancelled() {
-        return Ok(Found { report: None, notes: "cancelled".to_owned(), directory });
-    }
-    std::fs::create_dir_all(&directory).map_err(Failure::file(&directory))?;
-    if path.exists() {
-        // First, so that no report ever stands beside a patch that it is not on.
-        std::fs::remove_file(&path).map_err(Failure::file(&path))?;
-    }
-    report::put(&patch, &job.patch)?;
-    let judged = judge(grounds, &job.instance, &job.patch, cancel).await;
-    let judged = judged.inspect_err(|error| {
-        let _ = report::put(&directory.join(report::NOTES), &error.to_string()); // it is told anyway
-    })?;
-    report::put(&directory.join(report::LOG), &judged.log)?;
-    report::put(&directory.join(report::NOTES), &judged.notes)?;
-    if let Some(found) = &judged.report {
-        let reports = BTreeMap::from([(id, found)]);
-        report::put(&path, &serde_json::to_string_pretty(&reports).map_err(Failure::json(&path))?)?;
-    }
-    Ok(Found { report: judged.report, notes: judged.notes, directory })
 }

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use clap::Args;
 use entropo_core::format::swe_bench::{Instance, InstanceReport};
 use entropo_tools::check::swe_bench::Rules;
+use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::judge::{TIMED_OUT, UNEXPECTED};
 
 /// Judges a log that is there as SWE-bench's harness would, and prints the instance's report.
 ///
@@ -69,10 +71,18 @@ pub(crate) fn in_words(report: &InstanceReport) -> String {
     if report.resolved {
         return "resolved".to_owned();
     }
-    let Some(tests) = &report.tests_status else { return "unresolved, the tests did not run".to_owned() };
-    let still = tests.fail_to_pass.failure.iter().map(|test| format!("still fails: {test}"));
-    let broken = tests.pass_to_pass.failure.iter().map(|test| format!("broken: {test}"));
-    let all: Vec<String> = still.chain(broken).collect();
+    if report.others.get(TIMED_OUT).is_some_and(|timed_out| *timed_out == true) {
+        return "unresolved, the tests timed out".to_owned();
+    }
+    let all: Vec<String> = if let Some(Value::Array(unexpected)) = report.others.get(UNEXPECTED) {
+        unexpected.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    } else if let Some(tests) = &report.tests_status {
+        let still = tests.fail_to_pass.failure.iter().map(|test| format!("still fails: {test}"));
+        let broken = tests.pass_to_pass.failure.iter().map(|test| format!("broken: {test}"));
+        still.chain(broken).collect()
+    } else {
+        return "unresolved, the tests did not run".to_owned();
+    };
     let mut words = String::from("unresolved");
     all.iter().take(SHOWN).for_each(|line| words += &format!("\n  {line}"));
     if all.len() > SHOWN {

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::{dataset, hidden};
 
 /// Where SWE-bench's images, SWE-smith's and R2E-Gym's have their repositories.
-const TESTBED: &str = "/testbed";
+pub(crate) const TESTBED: &str = "/testbed";
 
 /// How commands are confined. What is written of it is what an agent works with.
 #[derive(Clone, Debug, Args, Serialize)]
@@ -32,8 +32,8 @@ pub(crate) struct Confinement {
     /// Lets commands read and run what is below this path, such as a virtual environment; may be given several times.
     #[arg(long, value_name = "PATH")]
     readable: Vec<PathBuf>,
-    /// Whether commands may use the network. Default: in the containers in which SWE-bench's rows are judged, as in its
-    /// harness, and nowhere else.
+    /// Whether commands may use the network. Default: in the containers in which rows of SWE-bench, SWE-smith and R2E-Gym
+    /// are judged, as in their own programs, and nowhere else.
     #[arg(long, value_enum)]
     network: Option<Network>,
     /// Seconds that tests may take.

@@ -10,6 +10,8 @@ use std::path::{Component, Path, PathBuf};
 
 use entropo_core::format::swe_bench::Instance;
 
+use crate::dataset;
+
 /// Where R2E-Gym's images have hidden tests beside those in the repository.
 pub(crate) const R2E_TESTS: &str = "/r2e_tests /root/r2e_tests /root/run_tests.sh";
 
@@ -41,7 +43,7 @@ pub(crate) fn remove(root: &Path, instance: &Instance) -> io::Result<()> {
 /// runners is no file, or there is no such file.
 fn failing_files(instance: &Instance) -> BTreeSet<PathBuf> {
     let Instance::SweBench(row) = instance else { return BTreeSet::new() };
-    let tests = row.fail_to_pass.iter().filter(|_| row.image_name.is_some()).flat_map(|tests| &tests.names);
+    let tests = row.fail_to_pass.iter().filter(|_| dataset::is_swe_smith(row)).flat_map(|tests| &tests.names);
     let files = tests.filter_map(|name| name.split("::").next()).map(PathBuf::from);
     files.filter(|file| is_plain(file)).collect()
 }

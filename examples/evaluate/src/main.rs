@@ -8,6 +8,7 @@ mod dataset;
 mod environment;
 mod export;
 mod failure;
+mod gold;
 mod grade;
 mod grade_log;
 mod ground;

@@ -36,7 +36,7 @@ git checkout HEAD README
 "#;
 
 /// Whether there is an image; says so if not.
-fn is_there(image: &str) -> bool {
+pub(crate) fn is_there(image: &str) -> bool {
     let there = Command::new("podman").args(["image", "exists", image]).status();
     if there.is_ok_and(|status| status.success()) {
         return true;
@@ -126,7 +126,7 @@ fn a_fault_of_swe_smith_is_put_into_the_files() {
     let kept = std::fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap();
     assert!(kept.contains("\"content\":\"hello\""), "{kept}");
     let gold = place.evaluate("grade", &["--gold"]);
-    assert!(gold.status == 1 && gold.complaint.contains("nothing to judge"), "{gold:?}");
+    assert!(gold.status == 1 && gold.printed.contains("`FAIL_TO_PASS` names no test"), "{gold:?}");
 }
 
 /// What an agent sees that runs a command in an instance of the row.

@@ -7,6 +7,7 @@ mod export;
 mod grade;
 mod grade_log;
 mod gradings;
+mod graded;
 mod place;
 mod reproduce;
 mod run;

@@ -1,88 +1,20 @@
-//! One patch, judged by its instance's tests.
+//! Rows of our own format, judged by our own rules, in a fresh copy of the files and a fresh sandbox.
 
 use std::fmt::Write;
 use std::path::Path;
 
-use entropo_core::format::swe_bench::{
-    Instance, InstanceReport, LocalInstance, SweBenchInstance, TestOutcomes, TestsStatus,
-};
-use entropo_tools::check::swe_bench::{Ended, Rules, Trial};
+use entropo_core::format::swe_bench::{Instance, InstanceReport, LocalInstance, TestOutcomes, TestsStatus};
 use entropo_tools::check::{Grading, Score};
 use entropo_tools::sandbox::{OutputLimit, Status};
 use entropo_tools::{Command, Workspace, WorkspaceError};
 use tokio_util::sync::CancellationToken;
 
+use super::{Judged, LOG};
 use crate::dataset;
 use crate::failure::Failure;
 use crate::ground::Grounds;
 
-/// How much of a log is kept.
-const LOG: usize = 16 << 20;
-
-/// What came of a patch.
-pub(crate) struct Judged {
-    /// The report; none where there is no judgement.
-    pub(crate) report: Option<InstanceReport>,
-    /// What the tests printed.
-    pub(crate) log: String,
-    /// What was done, and why there is no report, in words.
-    pub(crate) notes: String,
-}
-
-impl Judged {
-    fn error(log: String, notes: String) -> Self {
-        Self { report: None, log, notes }
-    }
-}
-
-/// Runs the tests of an instance on a patch. What the patch is to blame for is in what comes of it; other failures are
-/// errors.
-pub(crate) async fn judge(
-    grounds: &Grounds,
-    instance: &Instance,
-    patch: &str,
-    cancel: &CancellationToken,
-) -> Result<Judged, Failure> {
-    match instance {
-        Instance::Local(row) => local(grounds, instance, row, patch, cancel).await,
-        Instance::SweBench(row) => harness(grounds, instance, row, patch, cancel).await,
-        _ => {
-            let reason = "rows of R2E-Gym are judged by the program that is in their images; `evaluate run` works on \
-                          them, `evaluate grade` does not";
-            Err(Failure::task(instance.id(), reason))
-        }
-    }
-}
-
-/// As SWE-bench's harness does, in a container of the instance's image.
-async fn harness(
-    grounds: &Grounds,
-    instance: &Instance,
-    row: &SweBenchInstance,
-    patch: &str,
-    cancel: &CancellationToken,
-) -> Result<Judged, Failure> {
-    let (rules, script) = (Rules::of(row)?, dataset::script(row)?);
-    let place = tempfile::tempdir().map_err(Failure::file(Path::new("a temporary directory")))?;
-    let sandbox = grounds.harness(instance, place.path()).await?;
-    let trial = Trial::new(patch, script).timeout(grounds.test_time());
-    Ok(match trial.run(&*sandbox, place.path(), cancel).await? {
-        Ended::Ran { log } => {
-            let notes = ">>>>> Applied Patch".to_owned();
-            match rules.grade(Some(patch), &log) {
-                Ok(report) => Judged { report: Some(report), log, notes },
-                Err(error) => Judged::error(log, format!("{error}\n{notes}")),
-            }
-        }
-        Ended::Rejected { words } => Judged::error(String::new(), format!(">>>>> Patch Apply Failed:\n{words}")),
-        Ended::TimedOut { log } => Judged::error(log, "the tests timed out; --test-seconds gives them more".to_owned()),
-        Ended::Killed { log } => Judged::error(log, "the tests were killed as the disk was full".to_owned()),
-        Ended::Cancelled => Judged::error(String::new(), "cancelled".to_owned()),
-    })
-}
-
-/// By our own rules, in a fresh copy of the files and a fresh sandbox.
-async fn local(
+pub(super) async fn judge(
     grounds: &Grounds,
     instance: &Instance,
     row: &LocalInstance,

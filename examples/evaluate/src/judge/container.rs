@@ -1,0 +1,100 @@
+//! A container of an instance's image, in which steps are taken one after the other.
+
+use std::path::Path;
+use std::time::Duration;
+
+use entropo_core::format::swe_bench::Instance;
+use entropo_tools::sandbox::{OutputLimit, Status};
+use entropo_tools::{Command, Sandbox};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::LOG;
+use crate::failure::Failure;
+use crate::ground::{Grounds, TESTBED};
+
+/// How long a step that runs no tests may take.
+pub(super) const STEP: Duration = Duration::from_secs(600);
+
+const PATCH: &str = "patch.diff";
+const SCRIPT: &str = "step.sh";
+
+/// A container as SWE-bench's harness starts one, with the image's files as they are.
+pub(super) struct Container<'a> {
+    sandbox: Box<dyn Sandbox>,
+    /// What commands see as the sandbox's root; it is not the repository.
+    place: TempDir,
+    search_path: Option<&'static str>,
+    cancel: &'a CancellationToken,
+}
+
+/// What came of a step.
+pub(super) struct Ran {
+    pub(super) status: Status,
+    pub(super) log: String,
+}
+
+impl<'a> Container<'a> {
+    pub(super) async fn start(
+        grounds: &Grounds,
+        instance: &Instance,
+        cancel: &'a CancellationToken,
+    ) -> Result<Self, Failure> {
+        let place = tempfile::tempdir().map_err(Failure::file(Path::new("a temporary directory")))?;
+        let sandbox = grounds.harness(instance, place.path()).await?;
+        Ok(Self { sandbox, place, search_path: None, cancel })
+    }
+
+    /// Has commands looked up there, and not where the image says.
+    pub(super) fn search_path(self, search_path: &'static str) -> Self {
+        Self { search_path: Some(search_path), ..self }
+    }
+
+    /// Runs a script by bash, in the repository and as root.
+    pub(super) async fn run(&self, script: &str, timeout: Duration) -> Result<Ran, Failure> {
+        // Through a file, as lists of tests can be longer than an argument may be.
+        let script = self.put(SCRIPT, &format!("cd {TESTBED} || exit\n{script}")).await?;
+        let half = LOG / 2 - 1;
+        let limit = OutputLimit { head: half, tail: half, spill: 0 };
+        let mut command = Command::program("/bin/bash", [script]).timeout(timeout).output(limit).env("HOME", "/root");
+        if let Some(path) = self.search_path {
+            command = command.env("PATH", path);
+        }
+        let result = self.sandbox.exec(command, self.cancel).await?;
+        let mut log = result.output.head;
+        if result.output.left_out > 0 {
+            log.push('\n');
+            log.push_str(&result.output.tail);
+        }
+        Ok(Ran { status: result.status, log })
+    }
+
+    /// Applies a patch in the first of these ways that works. Gives back what the last way said if none does.
+    pub(super) async fn apply(&self, patch: &str, ways: &[&str]) -> Result<Option<String>, Failure> {
+        if patch.is_empty() {
+            return Ok(None);
+        }
+        let patch = quoted(&self.put(PATCH, patch).await?);
+        let mut words = String::new();
+        for way in ways {
+            let ran = self.run(&format!("{way} {patch}"), STEP).await?;
+            if ran.status.is_success() {
+                return Ok(None);
+            }
+            words = ran.log;
+        }
+        Ok(Some(words))
+    }
+
+    /// Writes a file, and gives back where commands see it.
+    async fn put(&self, name: &str, text: &str) -> Result<String, Failure> {
+        let path = self.place.path().join(name);
+        tokio::fs::write(&path, text).await.map_err(Failure::file(&path))?;
+        Ok(self.sandbox.root().join(name).to_string_lossy().into_owned())
+    }
+}
+
+/// A text as one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

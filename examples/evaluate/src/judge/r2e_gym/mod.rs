@@ -1,0 +1,83 @@
+//! Rows of R2E-Gym, judged as its environment does.
+//!
+//! The hidden tests and the script that runs them are in the image. They are put where R2E-Gym has them while its agent works,
+//! out of the repository; the patch is applied; and only then the repository gets a link to them, whatever the patch has put
+//! in its place.
+
+mod expected;
+
+use entropo_core::format::swe_bench::{Instance, InstanceReport, R2eGymInstance};
+use entropo_tools::sandbox::Status;
+use tokio_util::sync::CancellationToken;
+
+use self::expected::Expected;
+use super::Judged;
+use super::container::{Container, STEP};
+use crate::failure::Failure;
+use crate::ground::Grounds;
+
+/// Where R2E-Gym has commands looked up.
+const SEARCH_PATH: &str =
+    "/root/.venv/bin:/root/.local/bin:/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What R2E-Gym does to a container first. Images differ in what of it there is, so only the end tells whether it worked.
+const SETUP: &str = r"
+ln -s /testbed/.venv /root/.venv
+for name in python python3; do ln -s /testbed/.venv/bin/python /root/.local/bin/$name; done
+find /testbed/.venv/bin -type f -executable -exec ln -sf {} /root/.local/bin/ \;
+timeout 120 uv pip install chardet
+for place in . /r2e_tests; do
+    find $place -name '*.pyc' -delete
+    find $place -name __pycache__ -exec rm -rf {} +
+done
+for name in run_tests.sh r2e_tests; do mv /testbed/$name /root/$name; done
+mv /r2e_tests /root/r2e_tests
+[ -f /root/run_tests.sh ]
+";
+
+/// Rollouts' patches are of the files as they are; that of a data set's commit can have white space that only the second takes.
+const APPLY: [&str; 2] = ["git apply", "git apply --whitespace=fix"];
+
+/// Brings the hidden tests in and runs them.
+const TESTS: &str = "rm -rf r2e_tests && { [ ! -d /root/r2e_tests ] || ln -s /root/r2e_tests r2e_tests; }
+exec bash /root/run_tests.sh
+";
+
+/// Where a report says in what the tests ended otherwise than expected.
+pub(crate) const UNEXPECTED: &str = "unexpected";
+
+pub(super) async fn judge(
+    grounds: &Grounds,
+    instance: &Instance,
+    row: &R2eGymInstance,
+    patch: &str,
+    cancel: &CancellationToken,
+) -> Result<Judged, Failure> {
+    let expected = Expected::of(row)?;
+    let container = Container::start(grounds, instance, cancel).await?.search_path(SEARCH_PATH);
+    let ready = container.run(SETUP, STEP).await?;
+    if !ready.status.is_success() {
+        let reason =
+            format!("the image has no run_tests.sh in the repository, as R2E-Gym's have: {}", ready.log.trim());
+        return Err(Failure::task(instance.id(), reason));
+    }
+    if let Some(words) = container.apply(patch, &APPLY).await? {
+        return Ok(Judged::rejected(&words));
+    }
+    let ran = container.run(TESTS, grounds.test_time()).await?;
+    match ran.status {
+        Status::Exited(_) | Status::Signalled(_) => {}
+        Status::TimedOut => return Ok(Judged::timed_out(ran.log)),
+        status => return Ok(Judged::stopped(ran.log, status)),
+    }
+    let differences = expected.differences(&ran.log);
+    let notes = format!("the tests ended with {:?}\n{}", ran.status, differences.join("\n"));
+    let mut report = InstanceReport {
+        patch_exists: true,
+        patch_successfully_applied: true,
+        resolved: differences.is_empty(),
+        ..InstanceReport::default()
+    };
+    report.others.insert(UNEXPECTED.to_owned(), differences.into());
+    Ok(Judged { report: Some(report), log: ran.log, notes })
+}

@@ -1,0 +1,196 @@
+//! Rows of SWE-smith and R2E-Gym, judged in a container. `scripts/evaluate-container-setup.sh` makes the image; shell scripts
+//! stand there for Python, so this tells that the steps are taken and the logs are read, and not what the data sets' images do.
+
+use serde_json::{Value, json};
+
+use crate::container::is_there;
+use crate::place::{Place, Ran, json_of};
+use crate::server::Server;
+
+const IMAGE: &str = "localhost/entropo-graded-test";
+
+/// What breaks the greeting.
+const FAULT: &str =
+    "diff --git a/greet.sh b/greet.sh\n--- a/greet.sh\n+++ b/greet.sh\n@@ -1 +1 @@\n-echo hello\n+echo helo\n";
+/// What takes a file away that both kinds of tests look for.
+const LOSS: &str =
+    "diff --git a/README b/README\ndeleted file mode 100644\n--- a/README\n+++ /dev/null\n@@ -1 +0,0 @@\n-Greets.\n";
+const SLOW: &str = "diff --git a/slow b/slow\nnew file mode 100644\n--- /dev/null\n+++ b/slow\n@@ -0,0 +1 @@\n+slow\n";
+
+fn smith() -> Value {
+    json!({
+        "instance_id": "pallets__flask.bc098406.func_1", "repo": "swesmith/pallets__flask.bc098406", "image_name": IMAGE,
+        "problem_statement": "It should say hello.", "patch": FAULT,
+        "FAIL_TO_PASS": ["tests/test_greet.py::test_greets"], "PASS_TO_PASS": ["tests/test_rules.py::test_rules"],
+    })
+}
+
+fn r2e() -> Value {
+    let range = json!({"start": 1, "length": null});
+    let line = |content: &str, kind: &str| json!({"content": content, "type": kind});
+    let lines = [line("echo $((1 - 2))", "deleted"), line("echo $((1 + 2))", "added")];
+    let hunk = json!({
+        "descriptor": {"old_range": range, "new_range": range, "section": ""}, "line_group": {"all_lines": lines},
+    });
+    let file = json!({
+        "header": {"file": {"path": "add.py"}}, "minus_file": {"path": "a/add.py"}, "plus_file": {"path": "b/add.py"},
+        "hunks": [hunk],
+    });
+    json!({
+        "docker_image": IMAGE, "repo_name": "sympy", "commit_hash": "0", "problem_statement": "It should add.",
+        "expected_output_json": json!({"test_adds": "PASSED", "Case.test_rules - a reason": "PASSED"}).to_string(),
+        "parsed_commit_content": json!({"file_diffs": [file]}).to_string(),
+    })
+}
+
+fn grade(place: &Place, more: &[&str]) -> Ran {
+    place.evaluate("grade", &[&["--network", "off"], more].concat())
+}
+
+/// What becomes of a patch.
+fn patched(place: &Place, row: &Value, model: &str, patch: &str, more: &[&str]) -> Ran {
+    let id = row.get("instance_id").unwrap_or(&row["docker_image"]);
+    let line = json!({"instance_id": id, "model_name_or_path": model, "model_patch": patch});
+    std::fs::write(place.path("patches.jsonl"), format!("{line}\n")).unwrap();
+    grade(place, &[&["--predictions", "patches.jsonl"], more].concat())
+}
+
+/// The fault is repaired in both kinds of rows, and more is done.
+fn and(fix: &str, more: &str) -> String {
+    format!("{fix}{more}")
+}
+
+#[test]
+fn rows_of_swe_smith_are_judged() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    let row = smith();
+    place.rows(std::slice::from_ref(&row));
+    let fix = FAULT.replace("-echo hello\n+echo helo\n", "-echo helo\n+echo hello\n");
+    let gold = grade(&place, &["--gold"]);
+    assert!(gold.status == 0 && gold.printed.contains("1 of 1 resolved"), "{gold:?}");
+    let empty = grade(&place, &["--empty"]);
+    assert!(empty.status == 0 && empty.printed.contains("still fails: tests/test_greet.py::test_greets"), "{empty:?}");
+    let misfit = patched(&place, &row, "misfit", &fix.replace("helo", "good day"), &[]);
+    assert!(misfit.status == 1 && misfit.printed.contains("Patch Apply Failed"), "{misfit:?}");
+    let report = json_of(&place.path("misfit.evaluation.json"));
+    assert_eq!(report["error_ids"], json!(["pallets__flask.bc098406.func_1"]));
+    let loss = patched(&place, &row, "loss", &and(&fix, LOSS), &[]);
+    assert!(loss.printed.contains("broken: tests/test_rules.py::test_rules"), "{loss:?}");
+    let slow = patched(&place, &row, "slow", &and(&fix, SLOW), &["--test-seconds", "2"]);
+    assert!(slow.status == 0 && slow.printed.contains("unresolved, the tests timed out"), "{slow:?}");
+    // A test that is made to pass is put back.
+    let cheat = "diff --git a/tests/test_greet.py b/tests/test_greet.py\ndeleted file mode 100644\n--- a/tests/test_greet.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-[ \"$(sh greet.sh)\" = hello ] && echo 'tests/test_greet.py::test_greets PASSED [ 50%]' || echo 'tests/test_greet.py::test_greets FAILED [ 50%]'\n";
+    let cheat = patched(&place, &row, "cheat", cheat, &[]);
+    assert!(cheat.printed.contains("still fails: tests/test_greet.py::test_greets"), "{cheat:?}");
+}
+
+#[test]
+fn rows_of_swe_smith_that_are_not_known_need_a_command() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    let mut row = smith();
+    row["repo"] = json!("swesmith/someone__greeter.12345678");
+    // No file of a test has this name: others are put back all the same.
+    row["PASS_TO_PASS"] = json!(["tests/test_rules.py::test_rules", "nowhere::rules"]);
+    row["FAIL_TO_PASS"] = json!(["greets"]);
+    place.rows(std::slice::from_ref(&row));
+    let refused = grade(&place, &["--gold"]);
+    let told = ["pallets__flask.bc098406.func_1", "someone__greeter.12345678", "--test-command"];
+    assert!(refused.status == 1 && told.iter().all(|word| refused.printed.contains(word)), "{refused:?}");
+    let command = "[ \"$(sh greet.sh)\" = hello ] && echo ok 1 - greets || echo not ok 1 - greets; \
+                   for name in nowhere::rules tests/test_rules.py::test_rules; do echo ok 2 - $name; done; echo 1..3";
+    let own = ["--test-command", command, "--test-log", "tap"];
+    let gold = grade(&place, &[&["--gold"], &own[..]].concat());
+    assert!(gold.status == 0 && gold.printed.contains("1 of 1 resolved"), "{gold:?}");
+    let empty = grade(&place, &[&["--empty"], &own[..]].concat());
+    assert!(empty.status == 0 && empty.printed.contains("still fails: greets"), "{empty:?}");
+    let half = grade(&place, &["--gold", "--test-command", "x"]);
+    assert!(half.status != 0 && half.complaint.contains("--test-log"), "{half:?}");
+    let nonsense = grade(&place, &["--gold", "--test-command", "x", "--test-log", "nonsense"]);
+    assert!(nonsense.status == 1 && nonsense.complaint.contains("\"nonsense\""), "{nonsense:?}");
+}
+
+#[test]
+fn a_fault_that_does_not_fit_its_image_is_no_judgement() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    let mut row = smith();
+    row["patch"] = json!(FAULT.replace("hello", "good day"));
+    place.rows(&[row]);
+    let empty = grade(&place, &["--empty"]);
+    assert!(empty.status == 1 && empty.printed.contains("fault cannot be put into its image"), "{empty:?}");
+}
+
+#[test]
+fn rows_of_r2e_gym_are_judged() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    let row = r2e();
+    place.rows(std::slice::from_ref(&row));
+    let fix =
+        "diff --git a/add.py b/add.py\n--- a/add.py\n+++ b/add.py\n@@ -1 +1 @@\n-echo $((1 - 2))\n+echo $((1 + 2))\n";
+    let gold = grade(&place, &["--gold"]);
+    assert!(gold.status == 0 && gold.printed.contains("1 of 1 resolved"), "{gold:?}");
+    let empty = grade(&place, &["--empty"]);
+    assert!(empty.status == 0 && empty.printed.contains("test_adds: FAILED, not PASSED"), "{empty:?}");
+    let misfit = patched(&place, &row, "misfit", &fix.replace("1 - 2", "2 - 1"), &[]);
+    assert!(misfit.status == 1 && misfit.printed.contains("Patch Apply Failed"), "{misfit:?}");
+    assert_eq!(json_of(&place.path("misfit.evaluation.json"))["error_ids"], json!([IMAGE]));
+    let loss = patched(&place, &row, "loss", &and(fix, LOSS), &[]);
+    assert!(loss.printed.contains("Case.test_rules: FAILED, not PASSED"), "{loss:?}");
+    let slow = patched(&place, &row, "slow", &and(fix, SLOW), &["--test-seconds", "2"]);
+    assert!(slow.status == 0 && slow.printed.contains("unresolved, the tests timed out"), "{slow:?}");
+    // What a patch puts in the place of the hidden tests and of their script does not count.
+    let new = |path: &str, line: &str| {
+        format!(
+            "diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{line}\n"
+        )
+    };
+    let pass = "echo 'PASSED x.py::test_adds'; echo 'PASSED x.py::Case::test_rules'";
+    let cheat =
+        new("r2e_tests/test_1.py", pass) + &new("run_tests.sh", &format!("echo short test summary info; {pass}"));
+    let cheat = patched(&place, &row, "cheat", &cheat, &[]);
+    assert!(cheat.status == 0 && cheat.printed.contains("test_adds: FAILED, not PASSED"), "{cheat:?}");
+}
+
+#[test]
+fn rows_of_r2e_gym_that_expect_nothing_are_refused() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    let mut row = r2e();
+    row["expected_output_json"] = json!("{}");
+    place.rows(&[row]);
+    let empty = grade(&place, &["--empty"]);
+    assert!(empty.status == 1 && empty.printed.contains("names no test"), "{empty:?}");
+}
+
+#[test]
+fn rollouts_of_both_kinds_are_judged() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    for (row, repair) in
+        [(smith(), "sed -i s/helo/hello/ /testbed/greet.sh"), (r2e(), "cd /testbed && sed -i 's/1 - 2/1 + 2/' add.py")]
+    {
+        place.rows(&[row]);
+        let script = || vec![("shell", json!({"command": repair})), ("finish", json!({}))];
+        let server = Server::start([script(), script()]);
+        let output = if repair.contains("greet") { "smith" } else { "r2e" };
+        let ran = place.evaluate("run", &["--base-url", &server.url, "--model", "m", "--output", output]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        let graded = grade(&place, &["--run", output]);
+        assert!(graded.status == 0 && graded.printed.contains("1 of 1 resolved"), "{graded:?}");
+    }
+}
