@@ -134,6 +134,12 @@ impl Root {
         self.walk(below.iter().rev().map(OsString::from).collect(), below.to_string_lossy().into_owned()).ok()
     }
 
+    /// The handle of a directory that the system named, as long as it still is below this one, or is this one.
+    pub(crate) fn directory(&self, path: &Path) -> io::Result<OwnedFd> {
+        let place = self.found(path).filter(|place| place.missing.is_empty()).ok_or(io::ErrorKind::NotFound)?;
+        Ok(open_directory(&place.directory, &place.name)?)
+    }
+
     fn walk(&self, names: Vec<OsString>, shown: String) -> Result<Located, Stopped> {
         Walk::begin(&self.0)?.to(names, shown)
     }

@@ -8,6 +8,7 @@
 mod first;
 mod glob;
 mod grep;
+mod opener;
 #[cfg(feature = "syntax")]
 mod outline;
 mod query;

@@ -14,10 +14,9 @@ use grep_regex::RegexMatcher;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkFinish, SinkMatch};
 use tokio_util::sync::CancellationToken;
 
-use crate::paths::Root;
-
 use super::first::{First, Want};
 use super::glob::Pattern;
+use super::opener::Opener;
 use super::shown;
 use super::walk::{Visitor, Walk};
 
@@ -77,6 +76,7 @@ impl Scan<'_> {
                 .build(),
             matcher: self.matcher.clone(),
             scan: self,
+            opener: Opener::new(self.walk.root),
             start,
             first: &first,
             left_out: &left_out,
@@ -91,6 +91,7 @@ struct Scanner<'a> {
     searcher: Searcher,
     matcher: RegexMatcher,
     scan: &'a Scan<'a>,
+    opener: Opener<'a>,
     /// Where the search starts, relative to the workspace.
     start: &'a Path,
     first: &'a Mutex<First<OsString>>,
@@ -115,7 +116,7 @@ impl Visitor for Scanner<'_> {
         }
         let room = if want == Want::Items && !self.scan.files_only { MAX_LINES } else { 0 };
         let mut lines = Lines { name, room, lines: Vec::new(), number: 0, is_binary: false };
-        let searched = open(self.scan.walk.root, path).and_then(|file| {
+        let searched = self.opener.open(path).and_then(|file| {
             let reader = Cancellable { file, cancel: self.cancel };
             self.searcher.search_reader(&self.matcher, reader, &mut lines)
         });
@@ -143,11 +144,6 @@ impl Visitor for Scanner<'_> {
 /// The searcher has no type of its own for a line that does not fit its buffer.
 fn is_too_long(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Other && error.to_string().contains("allocation limit")
-}
-
-/// Opens what was a plain file a moment ago: not through a link, and without waiting where it has become a pipe.
-fn open(root: &Root, path: &Path) -> io::Result<File> {
-    root.found(path).ok_or(io::ErrorKind::NotFound)?.open()
 }
 
 /// A file that can be read until the call is cancelled.
