@@ -12,6 +12,7 @@ pub mod new_file;
 pub mod plan;
 pub mod run;
 pub mod settings;
+pub mod words;
 
 pub use failure::Failure;
 pub use new_file::NewFile;

@@ -13,6 +13,7 @@ use entropo_core::format::export::{self, ExportError};
 use entropo_core::format::{Format, Lines, Row, parse};
 use serde_json::Value;
 use train::NewFile;
+use train::words::with_sources;
 
 /// Writes rows of any format that training reads as TRL, LLaMA-Factory, verl or OpenAI read them.
 #[derive(Debug, Parser)]
@@ -90,7 +91,5 @@ fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 /// What is wrong, and where.
 fn place(path: &Path, line: u64, error: &dyn Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| (*error).source());
-    let start = format!("{}, line {line}: {error}", path.display());
-    sources.fold(start, |words, source| format!("{words}: {source}"))
+    format!("{}, line {line}: {}", path.display(), with_sources(error))
 }

@@ -1,11 +1,11 @@
 //! `cargo run --release -p train --bin judge -- rows|score|report …` makes, uses and measures verifiers of attempts.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use train::judge::{JudgeError, report, rows, score};
+use train::words::with_sources;
 
 /// Verifiers of finished attempts: rows to train one on, its scores for selectors, and how far to trust them
 /// (docs/verifier.md).
@@ -47,16 +47,4 @@ fn go(command: &Command) -> Result<(), JudgeError> {
         }
     }
     Ok(())
-}
-
-/// An error with what it comes of, unless it says so itself.
-fn with_sources(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    for source in std::iter::successors(error.source(), |error| (*error).source()) {
-        let source = source.to_string();
-        if !words.contains(&source) {
-            words += &format!(": {source}");
-        }
-    }
-    words
 }

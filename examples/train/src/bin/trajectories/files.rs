@@ -6,11 +6,12 @@ use std::path::Path;
 
 use entropo_core::format::Carried;
 use entropo_core::format::export::Loss;
+use train::words::with_sources;
 
 /// An error with the file that it is about.
 pub(crate) fn of_file(path: &Path, error: impl Into<Box<dyn Error>>) -> Box<dyn Error> {
     let error = error.into();
-    format!("{}: {}", path.display(), crate::with_sources(&*error)).into()
+    format!("{}: {}", path.display(), with_sources(&*error)).into()
 }
 
 /// How many trajectories lost what.

@@ -7,10 +7,10 @@ mod files;
 mod import;
 mod rows;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use train::words::with_sources;
 
 /// Trajectories of entropo from and to those of R2E-Gym, SWE-agent and mini-swe-agent, and rows of text for other trainers
 /// (docs/formats.md).
@@ -54,16 +54,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error with what it comes of, unless it says so itself.
-fn with_sources(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    for source in std::iter::successors(error.source(), |error| (*error).source()) {
-        let source = source.to_string();
-        if !words.contains(&source) {
-            words += &format!(": {source}");
-        }
-    }
-    words
 }
