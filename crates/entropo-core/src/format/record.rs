@@ -71,10 +71,24 @@ pub(super) fn same_prompt(chosen: &Side, rejected: &Side) -> bool {
     }
 }
 
-/// Whether the sides learn the same; results of tools do not count.
+/// A message without the ids of its calls.
+fn without_ids(message: &Value) -> Value {
+    let mut message = message.clone();
+    for call in message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(call) = call.as_object_mut() {
+            call.shift_remove("id");
+        }
+    }
+    message
+}
+
+/// Whether the sides learn the same; results of tools do not count, nor do ids of calls, which are drawn by whoever serves
+/// the model.
 fn same_actions(chosen: &Side, rejected: &Side) -> bool {
     match (chosen, rejected) {
-        (Side::Dialogue(one), Side::Dialogue(other)) => one.actions().eq(other.actions()),
+        (Side::Dialogue(one), Side::Dialogue(other)) => {
+            one.actions().map(without_ids).eq(other.actions().map(without_ids))
+        }
         (Side::Tokens(one), Side::Tokens(other)) => one.action_ids().eq(other.action_ids()),
         (one, other) => one == other,
     }

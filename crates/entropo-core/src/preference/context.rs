@@ -1,5 +1,7 @@
 //! What two trajectories are compared by: the tokens of their contexts, or the words.
 
+use serde_json::Value;
+
 use super::DropReason;
 use crate::{Message, Segment, ToolCall, Trajectory};
 
@@ -62,10 +64,11 @@ impl<'a> Context<'a> for Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// What the assistant wrote, as rows have it.
-    fn actions(&self) -> impl Iterator<Item = (&'a str, &'a [ToolCall])> + use<'a> {
+    /// What the assistant wrote. Ids of calls are drawn by whoever serves the model.
+    fn actions(&self) -> impl Iterator<Item = (&'a str, Vec<(&'a str, &'a Value)>)> + use<'a> {
+        let call = |call: &'a ToolCall| (call.name.as_str(), &call.arguments);
         let said = self.rest.iter().filter_map(Message::as_assistant);
-        said.map(|said| (said.content.as_str(), said.tool_calls.as_slice()))
+        said.map(move |said| (said.content.as_str(), said.tool_calls.iter().map(call).collect()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use entropo_core::preference::{build_dialogue_pairs, build_pairs, label};
 use entropo_core::{Condensation, DropReason, ExitReason, Message, PreferenceData, PreferenceRules, Trajectory};
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::make::rollout;
 
@@ -71,7 +72,13 @@ fn trajectories_without_tokens_are_paired_by_their_words() {
     let mut unfinished = said(6, "Fix.", "no", 0.0);
     unfinished.exit = ExitReason::StepLimit;
     stored.extend([silent, condensed, unfinished]);
-    // What a model wrote before it was parsed is in no row.
+    // What a model wrote before it was parsed is in no row, and ids of calls are drawn by whoever serves it.
+    for (number, rollout) in stored.iter_mut().take(3).enumerate() {
+        if let Some(Message::Assistant(said)) = rollout.messages.last_mut() {
+            let call = json!({"id": format!("call_{number}"), "name": "finish", "arguments": {}});
+            said.tool_calls = vec![serde_json::from_value(call).unwrap()];
+        }
+    }
     if let Some(Message::Assistant(said)) = stored[2].messages.last_mut() {
         said.raw = Some("yes ".to_owned());
     }

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use entropo_core::stats::Temperature;
-use entropo_train::checkpoint::write_file;
 use serde::{Deserialize, Serialize};
 
-use super::error::JudgeError;
+use super::error::{JudgeError, write_json};
 use super::identity::{Identity, differences};
 use super::measured::Part;
 
@@ -31,8 +30,7 @@ impl CalibrationFile {
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), JudgeError> {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
-        Ok(write_file(path, text.as_bytes())?)
+        write_json(path, self)
     }
 
     /// The temperature in a file, for a verifier.

@@ -10,7 +10,7 @@ use entropo_core::plot::PlotError;
 use entropo_core::stats::StatsError;
 use entropo_core::{RolloutId, StoreError};
 use entropo_train::adapter::AdapterError;
-use entropo_train::checkpoint::CheckpointError;
+use entropo_train::checkpoint::{CheckpointError, write_file};
 use entropo_train::text::EncodeError;
 use entropo_train::verifier::{BalanceError, HeadFileError, JudgingError};
 
@@ -30,6 +30,18 @@ pub enum JudgeError {
         path: PathBuf,
         /// What it would be.
         what: &'static str,
+    },
+    /// A file of scores of a name that another's may be mistaken for.
+    #[error("{path}: a file of scores is named NAME.jsonl, and whose they are is in NAME.verifier.json; name it so")]
+    Named {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that would be written, and is read.
+    #[error("{path} is one of the files that are measured; write to another")]
+    Input {
+        /// The file.
+        path: PathBuf,
     },
     /// A store that cannot be read or written.
     #[error(transparent)]
@@ -197,4 +209,10 @@ impl JudgeError {
     pub(super) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Failure::File { path: path.to_owned(), source }.into()
     }
+}
+
+/// Writes a value as JSON, in the place of what is there.
+pub(super) fn write_json(path: &std::path::Path, value: &impl serde::Serialize) -> Result<(), JudgeError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| JudgeError::file(path)(error.into()))?;
+    Ok(write_file(path, (text + "\n").as_bytes())?)
 }

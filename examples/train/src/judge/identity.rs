@@ -23,7 +23,7 @@ pub struct Identity {
     pub served: bool,
     /// In what the weights are kept; a server does not tell.
     pub weights: Option<String>,
-    /// SHA-256 of the adapter's tensors.
+    /// SHA-256 of the adapter's configuration and tensors.
     pub adapter: Option<String>,
     /// SHA-256 of the head's tensors.
     pub head: Option<String>,
@@ -54,10 +54,13 @@ pub(super) fn differences<T: Serialize>(found: &T, wanted: &T) -> String {
     words.join(", ")
 }
 
-/// The SHA-256 of a file.
-pub(super) fn digest(path: &Path) -> Result<String, JudgeError> {
-    let bytes = fs::read(path).map_err(JudgeError::file(path))?;
-    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+/// The SHA-256 of files of a directory, one after the other.
+pub(super) fn digest(directory: &Path, files: &[&str]) -> Result<String, JudgeError> {
+    let mut digest = Sha256::new();
+    for path in files.iter().map(|file| directory.join(file)) {
+        digest.update(fs::read(&path).map_err(JudgeError::file(&path))?);
+    }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

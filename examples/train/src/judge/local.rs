@@ -19,8 +19,8 @@ use crate::plan::bar;
 use crate::run::loading;
 use crate::{device, model};
 
-/// The tensors of an adapter's directory.
-const ADAPTER: &str = "adapter_model.safetensors";
+/// What an adapter's directory holds.
+const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
 /// A model on this machine.
 #[derive(Clone, Debug, Default, Args)]
@@ -39,13 +39,13 @@ pub struct LocalArguments {
     #[arg(long, requires = "model")]
     pub device: Option<String>,
     /// In what weights are kept and computed.
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    #[arg(long, value_enum, default_value_t = Precision::F32, requires = "model")]
     pub precision: Precision,
     /// Keeps the weights below the adapter in so many bits, 4 or 8, as training with `quantise` did.
     #[arg(long, value_name = "BITS", value_parser = bits, requires = "model")]
     pub quantise: Option<Bits>,
     /// Tokens that are computed at a time; a longer attempt is computed alone.
-    #[arg(long, value_name = "NUMBER", default_value_t = 32_768)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 32_768, requires = "model")]
     pub batch_tokens: usize,
 }
 
@@ -79,15 +79,15 @@ impl LocalArguments {
         let directory = model::resolve(name)?;
         let (prompt, tokens) = (question.prompt()?, question.budget(Some(context(&directory)?))?);
         let judging = Judging::new(Arc::new(ChatFormat::from_dir(&directory)?), prompt.clone(), tokens)?;
-        let hash = |directory: &Option<PathBuf>, file: &str| {
-            directory.as_ref().map(|directory| digest(&directory.join(file))).transpose()
+        let hash = |directory: &Option<PathBuf>, files: &[&str]| {
+            directory.as_ref().map(|directory| digest(directory, files)).transpose()
         };
         let identity = Identity {
             model: name.to_owned(),
             served: false,
             weights: Some(self.weights()),
-            adapter: hash(&self.adapter, ADAPTER)?,
-            head: hash(&self.head, HEAD)?,
+            adapter: hash(&self.adapter, &ADAPTER)?,
+            head: hash(&self.head, &[HEAD])?,
             prompt,
             tokens,
             fields: Map::new(),

@@ -13,7 +13,7 @@ use entropo_train::checkpoint::write_file;
 
 use super::attempts;
 use super::calibration_file::CalibrationFile;
-use super::error::JudgeError;
+use super::error::{JudgeError, write_json};
 use super::measured::Measured;
 use super::scores_file::About;
 
@@ -52,6 +52,13 @@ pub struct Arguments {
 /// # Errors
 /// Files that cannot be read, scores that are none, and nothing that is judged and has a score.
 pub fn measure(arguments: &Arguments) -> Result<Measured, JudgeError> {
+    for path in arguments.json.iter().chain(&arguments.fit) {
+        let is =
+            |input: &PathBuf| path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|one| one == path));
+        if arguments.trajectories.iter().chain([&arguments.scores]).any(is) {
+            return Err(JudgeError::Input { path: path.clone() });
+        }
+    }
     let attempts = attempts::read(&arguments.trajectories)?;
     let (scores, about) = (read(&arguments.scores)?, About::of(&arguments.scores)?);
     let written = about.as_ref().map_or(Temperature::ONE, |about| about.temperature);
@@ -78,11 +85,20 @@ pub fn measure(arguments: &Arguments) -> Result<Measured, JudgeError> {
 /// # Errors
 /// Files that cannot be written, and a temperature that is asked for and cannot be fitted.
 pub fn write(arguments: &Arguments, measured: &Measured) -> Result<(), JudgeError> {
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(measured).unwrap_or_default() + "\n";
-        write_file(path, text.as_bytes())?;
-    }
     let held_out = &measured.held_out;
+    let calibration = match (&arguments.fit, held_out.temperature) {
+        (None, _) => None,
+        (Some(path), Some(temperature)) => {
+            Some((path, CalibrationFile::new(temperature, held_out.fitted_on, measured.verifier.clone())))
+        }
+        (Some(path), None) => {
+            let reason = held_out.without_temperature.clone().unwrap_or_default();
+            return Err(JudgeError::NoTemperature { path: path.clone(), reason });
+        }
+    };
+    if let Some(path) = &arguments.json {
+        write_json(path, measured)?;
+    }
     if let Some(directory) = &arguments.plots {
         let after = held_out.after.iter().map(|after| ("with the fitted temperature", after));
         let curves = std::iter::once(("as it is", &held_out.before)).chain(after);
@@ -91,14 +107,7 @@ pub fn write(arguments: &Arguments, measured: &Measured) -> Result<(), JudgeErro
         let drawing = plot::reliability("Share solved against predicted", &curves.collect::<Vec<_>>())?;
         write_file(&directory.join("reliability.svg"), drawing.svg().as_bytes())?;
     }
-    if let Some(path) = &arguments.fit {
-        let Some(temperature) = held_out.temperature else {
-            let reason = held_out.without_temperature.clone().unwrap_or_default();
-            return Err(JudgeError::NoTemperature { path: path.clone(), reason });
-        };
-        CalibrationFile::new(temperature, held_out.fitted_on, measured.verifier.clone()).write(path)?;
-    }
-    Ok(())
+    calibration.map_or(Ok(()), |(path, calibration)| calibration.write(path))
 }
 
 /// The verifier's scores in a file.

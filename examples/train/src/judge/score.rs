@@ -181,7 +181,7 @@ impl Verifier {
                 let tasks = attempts.chunk_by(|one, other| one.id.task == other.id.task);
                 tasks.flat_map(|task| task.chunks(PIECE)).collect()
             }
-            Self::Served(..) => attempts.chunks(4 * concurrency.max(1)).collect(),
+            Self::Served(..) => attempts.chunks(concurrency.max(1).saturating_mul(4)).collect(),
         }
     }
 

@@ -11,10 +11,9 @@ use entropo_agent::select::ScoreRow;
 use entropo_agent::verifier::{Scored, VERIFIER};
 use entropo_core::stats::Temperature;
 use entropo_core::{JsonlStore, RolloutId};
-use entropo_train::checkpoint::write_file;
 use serde::{Deserialize, Serialize};
 
-use super::error::JudgeError;
+use super::error::{JudgeError, write_json};
 use super::identity::{Identity, differences};
 
 const FORMAT: &str = "entropo-verifier-scores/1";
@@ -70,6 +69,9 @@ impl About {
 impl ScoresFile {
     /// Opens a file to which a verifier adds scores, or makes it.
     pub(super) fn open(path: &Path, about: &About) -> Result<Self, JudgeError> {
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            return Err(JudgeError::Named { path: path.to_owned() });
+        }
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(JudgeError::file(directory))?;
         }
@@ -77,8 +79,7 @@ impl ScoresFile {
         let own = store.iter().filter(|row| row.name == VERIFIER);
         let scored: HashSet<RolloutId> = own.map(|row| row.rollout.clone()).collect();
         if scored.is_empty() {
-            let text = serde_json::to_string_pretty(about).unwrap_or_default() + "\n";
-            write_file(&beside(path), text.as_bytes())?;
+            write_json(&beside(path), about)?;
         } else {
             let path = path.to_owned();
             match About::of(&path)? {

@@ -27,10 +27,10 @@ pub struct ServedArguments {
     #[arg(long = "field", value_name = "NAME=JSON", requires = "base_url")]
     pub fields: Vec<String>,
     /// Tokens that a reply may have; a verifier that reasons before its answer needs more.
-    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, requires = "base_url")]
     pub reply: usize,
     /// Attempts that are judged at a time.
-    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 8, requires = "base_url")]
     pub concurrency: usize,
 }
 

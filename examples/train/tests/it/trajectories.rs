@@ -70,23 +70,32 @@ fn two_runs() -> String {
 #[test]
 fn a_directory_of_swe_agent_is_read_with_its_report_and_goes_on_to_others() {
     let place = Place::new();
-    for (directory, task) in [("a", "lab__stats-7"), ("b", "lab__stats-7"), ("b", "lab__stats-9")] {
-        place.write(&format!("runs/{directory}/{task}/{task}.traj"), &foreign("swe_agent.traj"));
+    for (directory, task) in [("a", "lab__stats-7"), ("a", "lab__stats-9"), ("b", "lab__stats-7")] {
+        place.write(&format!("{directory}/{task}/{task}.traj"), &foreign("swe_agent.traj"));
     }
-    place.write("runs/notes.txt", "no trajectory");
+    place.write("a/notes.txt", "no trajectory");
     place.write("report.json", &foreign("run_report.json"));
-    let said = place.done("import --from swe-agent --report report.json --to rollouts.jsonl runs");
-    assert_eq!(said, "rollouts.jsonl: 3 trajectories, 2 judged, 2 solved\n");
+    let said = place.done("import --from swe-agent --report report.json --to judged.jsonl a");
+    assert_eq!(said, "judged.jsonl: 2 trajectories, 1 judged, 1 solved\n");
+    // One verdict is not that of two runs.
+    let said = place.refused("import --from swe-agent --report report.json --to rollouts.jsonl a b");
+    assert!(said.contains("lab__stats-7, which the report judges, has several runs"), "{said}");
+    let said = place.done("import --from swe-agent --to rollouts.jsonl a b");
+    assert_eq!(said, "rollouts.jsonl: 3 trajectories, 0 judged, 0 solved\n");
     let stored = TrajectoryStore::open(place.path("rollouts.jsonl")).unwrap().into_records();
     let ids: Vec<String> = stored.iter().map(|one| one.id.to_string()).collect();
-    assert_eq!(ids, ["lab__stats-7#0", "lab__stats-7#1", "lab__stats-9#0"]);
+    assert_eq!(ids, ["lab__stats-7#0", "lab__stats-9#0", "lab__stats-7#1"]);
 
-    let said = place.done("export --format mini-swe-agent --to mini rollouts.jsonl");
-    assert!(said.starts_with("mini: 3 trajectories\n") && said.contains("2 lost the hidden judgement"), "{said}");
+    let said = place.done("export --format swe-agent --to swe judged.jsonl");
+    assert!(said.starts_with("swe: 2 trajectories\n") && said.contains("1 lost the hidden judgement"), "{said}");
+    place.done("export --format mini-swe-agent --to mini rollouts.jsonl");
     place.done("import --from mini-swe-agent --to again.jsonl mini");
     let again = TrajectoryStore::open(place.path("again.jsonl")).unwrap().into_records();
     assert_eq!(again.len(), 3);
-    for (one, other) in stored.iter().zip(&again) {
+    for one in &stored {
+        let read_again =
+            |other: &&entropo_core::Trajectory| other.id.task == format!("{}-{}", one.id.task, one.id.rollout);
+        let other = again.iter().find(read_again).unwrap();
         assert_eq!((&one.messages, &one.outcome.patch, one.exit), (&other.messages, &other.outcome.patch, other.exit));
     }
     let before = text(&place.path("mini/lab__stats-7-0.traj.json"));
@@ -110,7 +119,8 @@ fn runs_of_r2e_gym_become_rows_for_other_trainers() {
         ("pairs", 1, &["prompt", "chosen", "rejected"]),
     ] {
         let said = place.done(&format!("rows --kind {kind} --tools tools.json --to {kind}.jsonl rollouts.jsonl"));
-        assert_eq!(said, format!("{kind}.jsonl: {number} rows of 2 trajectories\n"));
+        let unsolved = if kind == "demonstrations" { "\n  1 did not solve their tasks" } else { "" };
+        assert_eq!(said, format!("{kind}.jsonl: {number} rows of 2 trajectories{unsolved}\n"));
         let to = format!("--format trl --to {kind}.trl.jsonl {kind}.jsonl");
         let output = place.go(env!("CARGO_BIN_EXE_export"), &to);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -139,13 +149,14 @@ fn what_cannot_be_carried_is_said_with_its_place_and_nothing_is_written() {
     place.done("import --from swe-agent --to unjudged.jsonl unjudged");
     for (arguments, words) in [
         ("import --from r2e --to out r2e.jsonl", "r2e.jsonl: line 3"),
+        ("import --from r2e --report wrong.json --to out r2e.jsonl", "leave --report out"),
         ("import --from swe-agent --to out none.traj", "none.traj: No such file"),
         ("import --from mini-swe-agent --to out unjudged", ".traj.json"),
         ("import --from swe-agent --report wrong.json --to out unjudged", "wrong.json"),
         ("export --format r2e --to out none.jsonl", "none.jsonl: there is no such file"),
         (
             "rows --kind pairs --to out unjudged.jsonl",
-            "of 1 trajectories there is no row; dropped trajectories: 1 without",
+            "of 1 trajectories there is no row\n  dropped trajectories: 1 without",
         ),
         ("rows --kind labels --tools wrong.json --to out unjudged.jsonl", "wrong.json: it is no list of tools"),
     ] {

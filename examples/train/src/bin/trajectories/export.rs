@@ -1,12 +1,13 @@
 //! `trajectories export`: to other agents.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use entropo_core::format::export::ExportError;
 use entropo_core::format::r2e::R2eRun;
 use entropo_core::format::{Carried, mini_swe_agent, swe_agent};
 use entropo_core::{RolloutId, Trajectory};
@@ -15,7 +16,7 @@ use train::NewFile;
 use train::judge::attempts;
 
 use crate::Program;
-use crate::files::Losses;
+use crate::files::{Losses, of_file};
 
 /// Writes stored trajectories as another agent would, for its inspector and its scripts.
 ///
@@ -29,8 +30,8 @@ pub(crate) struct Arguments {
     /// Who is to read them.
     #[arg(long, value_enum)]
     format: Program,
-    /// Where they go: a file for R2E-Gym; a directory for the others, with a file for each. What is there is kept, and
-    /// refused.
+    /// Where they go: a new file for R2E-Gym; a new directory for the others, with a file for each. What is there is kept,
+    /// and refused.
     #[arg(long)]
     to: PathBuf,
 }
@@ -51,20 +52,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Box<dyn Error>> {
         out.keep()?;
     } else {
         let ending = if *format == Program::SweAgent { "traj" } else { "traj.json" };
-        let files = stored.iter().map(|one| Ok((to.join(name(&one.id, ending)), carry(one)?)));
+        let mut names = BTreeMap::new();
+        for one in &stored {
+            let name = name(&one.id, ending);
+            if let Some(other) = names.insert(name.clone(), &one.id) {
+                return Err(format!("{other} and {} would both be {name}; export them apart", one.id).into());
+            }
+        }
+        let files = stored.iter().map(|one| Ok((name(&one.id, ending), carry(one)?)));
         put(to, &files.collect::<Result<Vec<_>, Box<dyn Error>>>()?)?;
     }
     Ok(format!("{}: {} trajectories{losses}", to.display(), stored.len()))
 }
 
-fn written(trajectory: &Trajectory, format: Program) -> Result<Carried<Value>, ExportError> {
+fn written(trajectory: &Trajectory, format: Program) -> Result<Carried<Value>, Box<dyn Error>> {
     match format {
         Program::R2e => {
             let Carried { value, lost, .. } = R2eRun::of_trajectory(trajectory)?;
-            Ok(Carried { value: serde_json::to_value(value).unwrap_or_default(), lost })
+            Ok(Carried { value: serde_json::to_value(value)?, lost })
         }
-        Program::SweAgent => swe_agent::write(trajectory),
-        Program::MiniSweAgent => mini_swe_agent::write(trajectory),
+        Program::SweAgent => Ok(swe_agent::write(trajectory)?),
+        Program::MiniSweAgent => Ok(mini_swe_agent::write(trajectory)?),
     }
 }
 
@@ -74,14 +82,19 @@ fn name(RolloutId { task, rollout, .. }: &RolloutId, ending: &str) -> String {
     format!("{safe}-{rollout}.{ending}")
 }
 
-/// Writes files into a directory that has none of them.
-fn put(directory: &Path, files: &[(PathBuf, Value)]) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let begun = files.iter().map(|(path, value)| Ok((NewFile::begin(path)?, value)));
-    let mut begun = begun.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-    for (file, value) in &mut begun {
-        serde_json::to_writer_pretty(&mut *file, value)?;
-        file.write_all(b"\n")?;
+/// Makes a directory of files. It is there when it is whole.
+fn put(directory: &Path, files: &[(String, Value)]) -> Result<(), Box<dyn Error>> {
+    if directory.exists() {
+        return Err(format!("{}: it is there already; name a new directory", directory.display()).into());
     }
-    begun.into_iter().try_for_each(|(file, _)| Ok(file.keep()?))
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let place = tempfile::tempdir_in(parent).map_err(|error| of_file(parent, error))?;
+    for (name, value) in files {
+        let mut file = NewFile::begin(&place.path().join(name))?;
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.write_all(b"\n")?;
+        file.keep()?;
+    }
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755))?;
+    fs::rename(place.keep(), directory).map_err(|error| of_file(directory, error))
 }

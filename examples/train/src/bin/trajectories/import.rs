@@ -23,7 +23,7 @@ const LIMIT: usize = 1 << 30;
 /// Reads other agents' trajectories into a file of our own, which `judge`, `view` and `trajectories rows` read.
 ///
 /// What another agent's file has no word for here is named and counted. Several runs of one task are numbered in the order
-/// of the files.
+/// of the files' names.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Files, or directories of which all files of the agent are read, those below included.
@@ -32,7 +32,8 @@ pub(crate) struct Arguments {
     /// Who wrote them.
     #[arg(long, value_enum)]
     from: Program,
-    /// The report of SWE-bench's harness on them, which says what is solved; R2E-Gym's files say so themselves.
+    /// The report of SWE-bench's harness on them, which says what is solved. It judges one run of a task; R2E-Gym's files
+    /// say so themselves.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Where they go, one a line; a file that is there is kept, and refused.
@@ -42,6 +43,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<String, Box<dyn Error>> {
     let Arguments { files, from, report, to } = arguments;
+    if report.is_some() && *from == Program::R2e {
+        return Err("R2E-Gym's files say themselves what is solved; leave --report out".into());
+    }
     let mut out = NewFile::begin(to)?;
     let report = report.as_deref().map(read_report).transpose()?;
     let (mut numbers, mut losses) = (Numbers::default(), Losses::default());
@@ -50,6 +54,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Box<dyn Error>> {
         each(&path, *from, &mut numbers, |carried| {
             let mut trajectory = losses.count(carried);
             if let Some(reward) = report.as_ref().and_then(|report| report.reward(&trajectory.id.task)) {
+                if trajectory.id.rollout > 0 {
+                    let words = "which the report judges, has several runs; import each with its own report";
+                    return Err(format!("{}, {words}", trajectory.id.task).into());
+                }
                 trajectory.outcome.reward = Some(reward);
             }
             written += 1;
@@ -59,6 +67,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Box<dyn Error>> {
             Ok(out.write_all(b"\n")?)
         })
         .map_err(|error| of_file(&path, error))?;
+    }
+    if written == 0 {
+        return Err("there is no trajectory in what was named".into());
     }
     out.keep()?;
     Ok(format!("{}: {written} trajectories, {judged} judged, {solved} solved{losses}", to.display()))

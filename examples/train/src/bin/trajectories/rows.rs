@@ -6,9 +6,9 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use entropo_core::format::{Row, dialogue_of_trajectory, dialogues_of_pair, document, export};
+use entropo_core::format::{Row, RowError, dialogue_of_trajectory, dialogues_of_pair, document, export};
 use entropo_core::preference::build_dialogue_pairs;
-use entropo_core::{DropReport, PreferenceRules, ToolSpec, Trajectory};
+use entropo_core::{DropReport, PreferencePair, PreferenceRules, ToolSpec, Trajectory};
 use serde_json::Value;
 use train::NewFile;
 use train::judge::attempts;
@@ -60,53 +60,73 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Box<dyn Error>> {
     let mut out = NewFile::begin(to)?;
     let stored = attempts::read(&arguments.trajectories)?;
     let tools = arguments.tools.as_deref().map(read_tools).transpose()?.unwrap_or_default();
-    let (rows, dropped) = match arguments.kind {
-        Kind::Pairs => pairs(&stored, &tools, arguments)?,
-        Kind::Demonstrations => {
-            let (rows, dropped) = labels(&stored, &tools)?;
-            (rows.into_iter().filter_map(Row::into_demonstration).collect(), dropped)
-        }
-        Kind::Labels => labels(&stored, &tools)?,
+    let made = match arguments.kind {
+        Kind::Pairs => pairs(&stored, &tools, arguments),
+        Kind::Demonstrations => labels(&stored, &tools).demonstrations(),
+        Kind::Labels => labels(&stored, &tools),
     };
+    let Made { rows, .. } = &made;
     if rows.is_empty() {
-        return Err(format!("of {} trajectories there is no row; {dropped}", stored.len()).into());
+        return Err(format!("of {} trajectories there is no row{}", stored.len(), made.left_out()).into());
     }
-    for row in &rows {
+    for row in rows {
         writeln!(out, "{}", export::messages(row)?)?;
     }
     out.keep()?;
-    let mut said = format!("{}: {} rows of {} trajectories", to.display(), rows.len(), stored.len());
-    if !dropped.is_empty() {
-        said += &format!("\n{dropped}");
-    }
-    Ok(said)
+    Ok(format!("{}: {} rows of {} trajectories{}", to.display(), rows.len(), stored.len(), made.left_out()))
 }
 
-fn labels(stored: &[Trajectory], tools: &[ToolSpec]) -> Result<(Vec<Row>, DropReport), Box<dyn Error>> {
-    let (mut rows, mut dropped) = (Vec::new(), DropReport::default());
+/// Rows, and what did not become one.
+#[derive(Debug, Default)]
+struct Made {
+    rows: Vec<Row>,
+    dropped: DropReport,
+    /// What cannot be said in a row, and why.
+    unsayable: Vec<String>,
+    /// What is no demonstration.
+    unsolved: usize,
+}
+
+impl Made {
+    /// The wanted ones.
+    fn demonstrations(self) -> Self {
+        let all = self.rows.len();
+        let rows: Vec<Row> = self.rows.into_iter().filter_map(Row::into_demonstration).collect();
+        Self { unsolved: all - rows.len(), rows, ..self }
+    }
+
+    /// A line for each reason.
+    fn left_out(&self) -> String {
+        let dropped = (!self.dropped.is_empty()).then(|| self.dropped.to_string());
+        let unsolved = (self.unsolved > 0).then(|| format!("{} did not solve their tasks", self.unsolved));
+        let lines = dropped.into_iter().chain(unsolved).chain(self.unsayable.iter().cloned());
+        lines.map(|line| format!("\n  {line}")).collect()
+    }
+}
+
+fn labels(stored: &[Trajectory], tools: &[ToolSpec]) -> Made {
+    let mut made = Made::default();
     for trajectory in stored {
         match dialogue_of_trajectory(trajectory, tools) {
-            Ok(row) => rows.push(row),
-            Err(entropo_core::format::RowError::Trajectory(reason)) => dropped.add(reason, 1),
-            Err(error) => return Err(format!("{}: {error}", trajectory.id).into()),
+            Ok(row) => made.rows.push(row),
+            Err(RowError::Trajectory(reason)) => made.dropped.add(reason, 1),
+            Err(error) => made.unsayable.push(format!("{}: {error}", trajectory.id)),
         }
     }
-    Ok((rows, dropped))
+    made
 }
 
-fn pairs(
-    stored: &[Trajectory],
-    tools: &[ToolSpec],
-    arguments: &Arguments,
-) -> Result<(Vec<Row>, DropReport), Box<dyn Error>> {
+fn pairs(stored: &[Trajectory], tools: &[ToolSpec], arguments: &Arguments) -> Made {
     let rules = PreferenceRules::default().with_pairs_per_task(arguments.pairs_per_task).with_seed(arguments.seed);
     let data = build_dialogue_pairs(stored, &rules);
-    let row = |pair: &entropo_core::PreferencePair<'_>| {
-        dialogues_of_pair(pair.chosen, pair.rejected, tools)
-            .map_err(|error| format!("{} over {}: {error}", pair.chosen.id, pair.rejected.id).into())
-    };
-    let rows = data.pairs.iter().map(row).collect::<Result<Vec<Row>, Box<dyn Error>>>()?;
-    Ok((rows, data.dropped))
+    let mut made = Made { dropped: data.dropped, ..Made::default() };
+    for PreferencePair { chosen, rejected } in data.pairs {
+        match dialogues_of_pair(chosen, rejected, tools) {
+            Ok(row) => made.rows.push(row),
+            Err(error) => made.unsayable.push(format!("{} over {}: {error}", chosen.id, rejected.id)),
+        }
+    }
+    made
 }
 
 /// Tools as the API takes them, or as we keep them.
