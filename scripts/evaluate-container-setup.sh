@@ -74,7 +74,13 @@ END
     cat >"$root/usr/bin/pytest" <<'END'
 #!/bin/sh
 [ -f slow ] && sleep 60
-for file in tests/test_*.py; do sh "$file"; done
+code=0
+for file in tests/test_*.py; do
+    sh "$file" >/tmp/printed || code=3
+    cat /tmp/printed
+    ! grep -q FAILED /tmp/printed || code=1
+done
+exit $code
 END
     chmod +x "$root/usr/bin/pytest"
     # R2E-Gym's hidden tests, and what runs them.
@@ -86,9 +92,14 @@ END
     cat >run_tests.sh <<'END'
 [ -f slow ] && sleep 60
 echo '=== short test summary info ==='
-for file in r2e_tests/test_*.py; do sh "$file"; done
+code=0
+for file in r2e_tests/test_*.py; do
+    sh "$file" >/tmp/printed || code=3
+    cat /tmp/printed
+    ! grep -q FAILED /tmp/printed || code=1
+done
 echo '=== some passed in 0.01s ==='
-exit 1
+exit $code
 END
 )
 tar -C "$root" -c . | podman import --quiet --change 'ENV PATH=/usr/bin:/bin' - "$graded:latest"

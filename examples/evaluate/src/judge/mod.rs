@@ -12,7 +12,7 @@ use entropo_tools::sandbox::Status;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::r2e_gym::UNEXPECTED;
-pub(crate) use self::swe_smith::{OwnTests, Runner};
+pub(crate) use self::swe_smith::{OwnTests, Runner, failing_files};
 use crate::dataset;
 use crate::failure::Failure;
 use crate::ground::Grounds;

@@ -12,7 +12,7 @@ use entropo_tools::sandbox::Status;
 use tokio_util::sync::CancellationToken;
 
 use self::profile::Profile;
-pub(crate) use self::profile::{OwnTests, Runner};
+pub(crate) use self::profile::{OwnTests, Runner, failing_files};
 use self::verdict::Asked;
 use super::Judged;
 use super::container::{Container, quoted};
