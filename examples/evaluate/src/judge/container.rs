@@ -111,3 +111,22 @@ impl<'a> Container<'a> {
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use entropo_tools::sandbox::{SandboxKind, SandboxOptions};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_that_is_stopped_is_no_patch_that_does_not_apply() {
+        let place = tempfile::tempdir().unwrap();
+        let sandbox = SandboxKind::Local.open(place.path(), SandboxOptions::new()).await.unwrap();
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let container = Container { sandbox, place, search_path: None, id: "i".to_owned(), cancel: &cancel };
+        let error = container.apply("a patch", &["git apply", "patch"]).await.unwrap_err();
+        assert!(matches!(&error, Failure::Step { id, status: Status::Cancelled } if id == "i"), "{error}");
+        assert_eq!(container.apply("", &["git apply"]).await.unwrap(), None);
+    }
+}
