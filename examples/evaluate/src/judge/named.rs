@@ -7,12 +7,13 @@
 const HEADERS: [&str; 10] =
     ["diff ", "--- ", "+++ ", "*** ", "Index: ", "Prereq: ", "rename ", "copy ", "Binary ", "similarity "];
 
-/// The mode of links.
-const LINK: &str = "120000";
+/// How a line ends that tells of a link.
+const LINK: &str = " 120000";
 
 /// Why a patch is refused before it is tried: what it names of git's own files, or below this directory of the repository.
 pub(super) fn refused(patch: &str, directory: Option<&str>) -> Option<String> {
-    let has_links = patch.contains(LINK);
+    // What a link leads to is in the lines of the file that it is for git.
+    let has_links = patch.lines().any(is_link);
     let named = patch.lines().filter(|line| has_links || is_header(line)).flat_map(paths);
     for path in named {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -22,6 +23,11 @@ pub(super) fn refused(patch: &str, directory: Option<&str>) -> Option<String> {
         }
     }
     None
+}
+
+fn is_link(line: &str) -> bool {
+    let line = line.trim();
+    line.ends_with(LINK) && ["new ", "old ", "index "].iter().any(|word| line.starts_with(word))
 }
 
 fn is_header(line: &str) -> bool {
@@ -75,11 +81,13 @@ mod tests {
             "rename from a\nrename to .git/index.lock\n",
             "+++ b/.GIT/x\n",
             "diff --git a/x b/x\nnew file mode 120000\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+.git\n",
+            "diff --git a/x b/x\nindex 1234567..89abcde 120000\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-y\n+./.git\n",
         ] {
             assert!(refused(patch, None).is_some_and(|why| why.to_lowercase().contains(".git")), "{patch}");
         }
         for patch in [
             "",
+            "--- a/x\n+++ b/x\n@@ -1 +1,2 @@\n-a\n+limit = 120000\n+\".git\"\n",
             "--- a/.gitignore\n+++ b/.gitignore\n@@ -1 +1 @@\n-.git\n+.git/index\n",
             "diff --git a/.github/x b/.github/x\n--- a/.github/x\n+++ b/a.git/x\n",
             "diff --git a/x b/x\nnew file mode 120000\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+y\n",
