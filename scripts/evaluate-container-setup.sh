@@ -2,7 +2,8 @@
 # Makes the image `localhost/entropo-swe-bench-test`, which has what SWE-bench's images have, in small: git, bash, patch and a
 # repository at /testbed; and `localhost/entropo-hidden-test`, the same with what R2E-Gym's and SWE-smith's images have beside
 # it and an agent must not see; and `localhost/entropo-graded-test`, by which rows of both are judged: shell scripts stand for
-# Python, and a program for pytest. Run scripts/container-test-setup.sh first, as root; nothing is pulled: programs are this machine's.
+# Python, and a program for pytest; and `localhost/entropo-bare-test`, the same without R2E-Gym's hidden tests. Run
+# scripts/container-test-setup.sh first, as root; nothing is pulled: programs are this machine's.
 #
 #   scripts/evaluate-container-setup.sh
 set -eu
@@ -10,6 +11,7 @@ set -eu
 image=localhost/entropo-swe-bench-test
 hidden=localhost/entropo-hidden-test
 graded=localhost/entropo-graded-test
+bare=localhost/entropo-bare-test
 for program in podman git bash patch ldd; do
     command -v $program >/dev/null || { echo "evaluate-container-setup: install $program first" >&2; exit 1; }
 done
@@ -74,7 +76,13 @@ END
     cat >"$root/usr/bin/pytest" <<'END'
 #!/bin/sh
 [ -f slow ] && sleep 60
-for file in tests/test_*.py; do sh "$file"; done
+code=0
+for file in tests/test_*.py; do
+    sh "$file" >/tmp/printed || code=3
+    cat /tmp/printed
+    ! grep -q FAILED /tmp/printed || code=1
+done
+exit $code
 END
     chmod +x "$root/usr/bin/pytest"
     # R2E-Gym's hidden tests, and what runs them.
@@ -86,10 +94,18 @@ END
     cat >run_tests.sh <<'END'
 [ -f slow ] && sleep 60
 echo '=== short test summary info ==='
-for file in r2e_tests/test_*.py; do sh "$file"; done
+code=0
+for file in r2e_tests/test_*.py; do
+    sh "$file" >/tmp/printed || code=3
+    cat /tmp/printed
+    ! grep -q FAILED /tmp/printed || code=1
+done
 echo '=== some passed in 0.01s ==='
-exit 1
+[ ! -f crash ] || code=3
+exit $code
 END
 )
 tar -C "$root" -c . | podman import --quiet --change 'ENV PATH=/usr/bin:/bin' - "$graded:latest"
+rm -rf "$root/r2e_tests"
+tar -C "$root" -c . | podman import --quiet --change 'ENV PATH=/usr/bin:/bin' - "$bare:latest"
 echo "evaluate-container-setup: ready"

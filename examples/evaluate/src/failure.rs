@@ -11,6 +11,7 @@ use entropo_core::format::{ItemError, RowError};
 use entropo_core::plot::PlotError;
 use entropo_core::stats::StatsError;
 use entropo_tools::check::swe_bench::{LogError, RulesError};
+use entropo_tools::sandbox::Status;
 use entropo_tools::{SandboxError, WorkspaceError};
 
 /// Why a command has no result.
@@ -40,6 +41,9 @@ pub(crate) enum Failure {
     /// An instance that cannot be worked on.
     #[error("{id}: {reason}")]
     Task { id: String, reason: String },
+    /// A step before an instance's tests that did not end by itself.
+    #[error("{id}: a step before the tests was stopped ({status:?}); see to disk, memory and load, and judge it again")]
+    Step { id: String, status: Status },
     /// Rules that are none.
     #[error(transparent)]
     Rules(#[from] RulesError),

@@ -96,6 +96,8 @@ struct Work {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let instances: Vec<Arc<Instance>> = arguments.choice.read()?.into_iter().map(Arc::new).collect();
+    // First, as nothing is to be made for what cannot be judged.
+    let runner = arguments.tests.runner()?;
     let output = arguments.output.clone().or_else(|| arguments.run.clone()).unwrap_or_else(|| ".".into());
     std::fs::create_dir_all(&output).map_err(Failure::file(&output))?;
     let mut grades = match &arguments.run {
@@ -104,7 +106,6 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let work = work(arguments, &instances, grades.as_ref())?;
 
-    let runner = arguments.tests.runner()?;
     let cancel = live::cancelled_by_ctrl_c();
     let grounds = Grounds::new(arguments.confinement.clone(), arguments.choice.directory(), arguments.jobs.max(1));
     let bar = live::bar(work.jobs.len() as u64, "judged");

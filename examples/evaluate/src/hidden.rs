@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use entropo_core::format::swe_bench::Instance;
 
-use crate::dataset;
+use crate::{dataset, judge};
 
 /// Where R2E-Gym's images have hidden tests beside those in the repository.
 pub(crate) const R2E_TESTS: &str = "/r2e_tests /root/r2e_tests /root/run_tests.sh";
@@ -39,13 +39,13 @@ pub(crate) fn remove(root: &Path, instance: &Instance) -> io::Result<()> {
     Ok(())
 }
 
-/// The files that the names of SWE-smith's failing tests begin with, as pytest's do. What is before `::` in names of other
-/// runners is no file, or there is no such file.
+/// The files of SWE-smith's failing tests, the same that are put back before a patch is judged.
 fn failing_files(instance: &Instance) -> BTreeSet<PathBuf> {
     let Instance::SweBench(row) = instance else { return BTreeSet::new() };
-    let tests = row.fail_to_pass.iter().filter(|_| dataset::is_swe_smith(row)).flat_map(|tests| &tests.names);
-    let files = tests.filter_map(|name| name.split("::").next()).map(PathBuf::from);
-    files.filter(|file| is_plain(file)).collect()
+    if !dataset::is_swe_smith(row) {
+        return BTreeSet::new();
+    }
+    judge::failing_files(row).into_iter().map(PathBuf::from).filter(|file| is_plain(file)).collect()
 }
 
 /// Whether a path from a data set names something below where it starts from.
@@ -96,7 +96,11 @@ mod tests {
     use super::*;
 
     fn smith(tests: &[&str]) -> Instance {
-        let row = json!({"instance_id": "a", "repo": "a", "problem_statement": "", "image_name": "a", "patch": "",
+        smith_of("a", tests)
+    }
+
+    fn smith_of(repository: &str, tests: &[&str]) -> Instance {
+        let row = json!({"instance_id": "a", "repo": repository, "problem_statement": "", "image_name": "a", "patch": "",
             "FAIL_TO_PASS": tests, "PASS_TO_PASS": ["tests/test_b.py::test_b"]});
         Instance::read(&row).unwrap()
     }
@@ -126,6 +130,20 @@ mod tests {
             ("up", true),
         ] {
             assert_eq!(fs::symlink_metadata(root.join(name)).is_ok(), stays, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_other_shapes_are_those_of_files_too() {
+        for (repository, test, file) in [
+            ("swesmith/mido__mido.a0158ff9", "../dev/tests/test_a.py::x", "tests/test_a.py"),
+            ("swesmith/tornadoweb__tornado.d5ac65c1", "test_a (tests.test_a.Case)", "tests/test_a.py"),
+            ("swesmith/un33k__python-slugify.872b3750", "test_a (__main__.Case)", "test.py"),
+        ] {
+            let (_there, root) = place();
+            fs::write(root.join("test.py"), "").unwrap();
+            remove(&root, &smith_of(repository, &[test])).unwrap();
+            assert!(!root.join(file).exists() && root.join("tests/test_b.py").exists(), "{repository}");
         }
     }
 

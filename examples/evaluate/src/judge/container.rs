@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::ground::{Grounds, TESTBED};
 
 /// How long a step that runs no tests may take.
-pub(super) const STEP: Duration = Duration::from_secs(600);
+const STEP: Duration = Duration::from_secs(600);
 
 const PATCH: &str = "patch.diff";
 const SCRIPT: &str = "step.sh";
@@ -25,6 +25,8 @@ pub(super) struct Container<'a> {
     /// What commands see as the sandbox's root; it is not the repository.
     place: TempDir,
     search_path: Option<&'static str>,
+    /// Which instance this is of.
+    id: String,
     cancel: &'a CancellationToken,
 }
 
@@ -32,6 +34,8 @@ pub(super) struct Container<'a> {
 pub(super) struct Ran {
     pub(super) status: Status,
     pub(super) log: String,
+    /// How many bytes the log is longer than what is kept.
+    pub(super) left_out: u64,
 }
 
 impl<'a> Container<'a> {
@@ -42,7 +46,7 @@ impl<'a> Container<'a> {
     ) -> Result<Self, Failure> {
         let place = tempfile::tempdir().map_err(Failure::file(Path::new("a temporary directory")))?;
         let sandbox = grounds.harness(instance, place.path()).await?;
-        Ok(Self { sandbox, place, search_path: None, cancel })
+        Ok(Self { sandbox, place, search_path: None, id: instance.id().to_owned(), cancel })
     }
 
     /// Has commands looked up there, and not where the image says.
@@ -66,7 +70,16 @@ impl<'a> Container<'a> {
             log.push('\n');
             log.push_str(&result.output.tail);
         }
-        Ok(Ran { status: result.status, log })
+        Ok(Ran { status: result.status, log, left_out: result.output.left_out })
+    }
+
+    /// The same for what runs no tests and should end by itself.
+    pub(super) async fn step(&self, script: &str) -> Result<Ran, Failure> {
+        let ran = self.run(script, STEP).await?;
+        match ran.status {
+            Status::Exited(_) => Ok(ran),
+            status => Err(Failure::Step { id: self.id.clone(), status }),
+        }
     }
 
     /// Applies a patch in the first of these ways that works. Gives back what the last way said if none does.
@@ -77,7 +90,7 @@ impl<'a> Container<'a> {
         let patch = quoted(&self.put(PATCH, patch).await?);
         let mut words = String::new();
         for way in ways {
-            let ran = self.run(&format!("{way} {patch}"), STEP).await?;
+            let ran = self.step(&format!("{way} {patch}")).await?;
             if ran.status.is_success() {
                 return Ok(None);
             }
@@ -97,4 +110,23 @@ impl<'a> Container<'a> {
 /// A text as one word of a shell.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use entropo_tools::sandbox::{SandboxKind, SandboxOptions};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_that_is_stopped_is_no_patch_that_does_not_apply() {
+        let place = tempfile::tempdir().unwrap();
+        let sandbox = SandboxKind::Local.open(place.path(), SandboxOptions::new()).await.unwrap();
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let container = Container { sandbox, place, search_path: None, id: "i".to_owned(), cancel: &cancel };
+        let error = container.apply("a patch", &["git apply", "patch"]).await.unwrap_err();
+        assert!(matches!(&error, Failure::Step { id, status: Status::Cancelled } if id == "i"), "{error}");
+        assert_eq!(container.apply("", &["git apply"]).await.unwrap(), None);
+    }
 }

@@ -3,6 +3,7 @@
 mod container;
 mod harness;
 mod local;
+mod named;
 mod r2e_gym;
 mod swe_smith;
 
@@ -11,7 +12,7 @@ use entropo_tools::sandbox::Status;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::r2e_gym::UNEXPECTED;
-pub(crate) use self::swe_smith::{OwnTests, Runner};
+pub(crate) use self::swe_smith::{OwnTests, Runner, failing_files};
 use crate::dataset;
 use crate::failure::Failure;
 use crate::ground::Grounds;
@@ -49,6 +50,18 @@ impl Judged {
         report.others.insert(TIMED_OUT.to_owned(), true.into());
         let notes = ">>>>> Tests Timed Out; --test-seconds gives them more".to_owned();
         Self { report: Some(report), log, notes }
+    }
+
+    /// The log tells of no test that failed, and what ran them says that something did.
+    fn contradicted(log: String, status: Status) -> Self {
+        let notes = format!("the tests ended with {status:?}, and their log tells of none that failed");
+        Self::error(log, notes)
+    }
+
+    /// The log is not whole, and what is missing could tell otherwise.
+    fn cut(log: String, left_out: u64) -> Self {
+        let notes = format!("the tests printed more than is read: {left_out} bytes of the log are left out");
+        Self::error(log, notes)
     }
 
     /// The tests were stopped by what says nothing of them.

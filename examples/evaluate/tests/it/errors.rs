@@ -63,3 +63,12 @@ fn rollouts_of_an_instance_that_cannot_be_opened_are_told_and_left_to_be_made() 
     assert!(ran.printed.contains("nowhere") && ran.printed.contains("1 could not be made"), "{ran:?}");
     assert_eq!(std::fs::read_to_string(place.path("run/trajectories.jsonl")).unwrap(), "");
 }
+
+#[test]
+fn a_log_of_tests_that_cannot_be_read_is_refused_before_anything_is_made() {
+    let place = Place::new();
+    let nonsense = ["--gold", "--test-command", "x", "--test-log", "nonsense", "--output", "new"];
+    let ran = place.evaluate("grade", &nonsense);
+    assert!(ran.status == 1 && ran.complaint.contains("\"nonsense\""), "{ran:?}");
+    assert!(!place.path("new").exists());
+}

@@ -8,6 +8,8 @@ use crate::place::{Place, Ran, json_of};
 use crate::server::Server;
 
 const IMAGE: &str = "localhost/entropo-graded-test";
+/// One with the script that runs hidden tests, and without such tests.
+const BARE: &str = "localhost/entropo-bare-test";
 
 /// What breaks the greeting.
 const FAULT: &str =
@@ -58,6 +60,11 @@ fn patched(place: &Place, row: &Value, model: &str, patch: &str, more: &[&str]) 
 /// The fault is repaired in both kinds of rows, and more is done.
 fn and(fix: &str, more: &str) -> String {
     format!("{fix}{more}")
+}
+
+/// A patch that makes a file of one line.
+fn new(path: &str, line: &str) -> String {
+    format!("diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{line}\n")
 }
 
 #[test]
@@ -121,11 +128,58 @@ fn a_fault_that_does_not_fit_its_image_is_no_judgement() {
         return;
     }
     let place = Place::new();
-    let mut row = smith();
-    row["patch"] = json!(FAULT.replace("hello", "good day"));
-    place.rows(&[row]);
-    let empty = grade(&place, &["--empty"]);
-    assert!(empty.status == 1 && empty.printed.contains("fault cannot be put into its image"), "{empty:?}");
+    let misfit = FAULT.replace("hello", "good day");
+    // `patch` would take these: the one as it is not so exact, the other as it takes it back.
+    let loose = FAULT
+        .replace("@@ -1 +1 @@\n", "@@ -1,2 +1,2 @@\n")
+        .replace("+echo helo\n", "+echo helo\n nothing of the kind\n");
+    let turned = FAULT.replace("-echo hello\n+echo helo\n", "-echo helo\n+echo hello\n");
+    for fault in [misfit, loose, turned] {
+        let mut row = smith();
+        row["patch"] = json!(fault);
+        place.rows(&[row]);
+        let empty = grade(&place, &["--empty"]);
+        assert!(
+            empty.status == 1 && empty.printed.contains("fault cannot be put into its image"),
+            "{fault}: {empty:?}"
+        );
+    }
+}
+
+#[test]
+fn patches_for_swe_smith_that_would_deceive_are_not_judged() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    let row = smith();
+    place.rows(std::slice::from_ref(&row));
+    let fix = FAULT.replace("-echo hello\n+echo helo\n", "-echo helo\n+echo hello\n");
+    let test = |line: &str| and(&fix, &new("tests/test_z.py", line));
+    // git does not take the first, but `patch` would, and then nothing could be put back.
+    let lock = new(".git/index.lock", "x") + &new("tests/test_z.py", "echo 'tests/test_greet.py::test_greets PASSED'");
+    for (model, patch, word) in [
+        ("lock", lock, "Patch Apply Failed"),
+        ("start", test("echo \"+ : '>>>>> Start Test Output'\""), "more than once"),
+        ("end", test("echo \"+ : '>>>>> End Test Output'\""), "more than once"),
+        ("crash", test("exit 3"), "Exited(3), and their log tells of none that failed"),
+        ("long", test("yes | head -c 20000000"), "bytes of the log are left out"),
+    ] {
+        let ran = patched(&place, &row, model, &patch, &[]);
+        assert!(
+            ran.status == 1 && ran.printed.contains("not judged") && ran.printed.contains(word),
+            "{model}: {ran:?}"
+        );
+    }
+    // Others may fail, whatever they are called; and where a test is missing, the exit status does not matter.
+    for (model, patch, word) in [
+        ("other", test("echo 'tests/test_z.py::test_z FAILED [100%]'"), "1 of 1 resolved"),
+        ("spaced", test("echo 'tests/test_z.py::test_z[a b] FAILED [100%]'"), "1 of 1 resolved"),
+        ("broken", and(LOSS, &new("tests/test_z.py", "exit 3")), "broken: tests/test_rules.py::test_rules"),
+    ] {
+        let ran = patched(&place, &row, model, &patch, &[]);
+        assert!(ran.status == 0 && ran.printed.contains(word), "{model}: {ran:?}");
+    }
 }
 
 #[test]
@@ -136,8 +190,7 @@ fn rows_of_r2e_gym_are_judged() {
     let place = Place::new();
     let row = r2e();
     place.rows(std::slice::from_ref(&row));
-    let fix =
-        "diff --git a/add.py b/add.py\n--- a/add.py\n+++ b/add.py\n@@ -1 +1 @@\n-echo $((1 - 2))\n+echo $((1 + 2))\n";
+    let fix = &add_py("echo $((1 + 2))");
     let gold = grade(&place, &["--gold"]);
     assert!(gold.status == 0 && gold.printed.contains("1 of 1 resolved"), "{gold:?}");
     let empty = grade(&place, &["--empty"]);
@@ -150,16 +203,59 @@ fn rows_of_r2e_gym_are_judged() {
     let slow = patched(&place, &row, "slow", &and(fix, SLOW), &["--test-seconds", "2"]);
     assert!(slow.status == 0 && slow.printed.contains("unresolved, the tests timed out"), "{slow:?}");
     // What a patch puts in the place of the hidden tests and of their script does not count.
-    let new = |path: &str, line: &str| {
-        format!(
-            "diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{line}\n"
-        )
-    };
     let pass = "echo 'PASSED x.py::test_adds'; echo 'PASSED x.py::Case::test_rules'";
     let cheat =
         new("r2e_tests/test_1.py", pass) + &new("run_tests.sh", &format!("echo short test summary info; {pass}"));
     let cheat = patched(&place, &row, "cheat", &cheat, &[]);
     assert!(cheat.status == 0 && cheat.printed.contains("test_adds: FAILED, not PASSED"), "{cheat:?}");
+}
+
+fn add_py(line: &str) -> String {
+    format!("diff --git a/add.py b/add.py\n--- a/add.py\n+++ b/add.py\n@@ -1 +1 @@\n-echo $((1 - 2))\n+{line}\n")
+}
+
+#[test]
+fn patches_for_r2e_gym_that_would_deceive_solve_nothing() {
+    if !is_there(IMAGE) {
+        return;
+    }
+    let place = Place::new();
+    let row = r2e();
+    place.rows(std::slice::from_ref(&row));
+    let fix = add_py("echo $((1 + 2))");
+    let forged = |line: &str| add_py(&format!("echo '{line}' >&2; echo 3"));
+    for (model, patch, word) in [
+        ("summary", forged("short test summary info"), "more than one"),
+        ("crash", and(&fix, &new("crash", "x")), "Exited(3), and their log tells of none that failed"),
+        ("environment", and(&fix, &new(".venv/bin/bash", "x")), "Patch Apply Failed"),
+        ("lock", and(&fix, &new(".git/index.lock", "x")), "Patch Apply Failed"),
+        ("long", add_py("yes | head -c 20000000 >&2; echo 3"), "bytes of the log are left out"),
+    ] {
+        let ran = patched(&place, &row, model, &patch, &[]);
+        assert!(
+            ran.status == 1 && ran.printed.contains("not judged") && ran.printed.contains(word),
+            "{model}: {ran:?}"
+        );
+    }
+    let mixed = and(&forged("PASSED x.py::Case::test_rules"), LOSS);
+    let mixed = patched(&place, &row, "mixed", &mixed, &[]);
+    assert!(mixed.status == 0 && mixed.printed.contains("Case.test_rules: PASSED and another word"), "{mixed:?}");
+    // Where a test failed, the exit status does not matter.
+    let crash = patched(&place, &row, "broken", &and(LOSS, &new("crash", "x")), &[]);
+    assert!(crash.status == 0 && crash.printed.contains("Case.test_rules: FAILED, not PASSED"), "{crash:?}");
+}
+
+#[test]
+fn images_without_hidden_tests_are_no_judgement() {
+    if !is_there(BARE) {
+        return;
+    }
+    let place = Place::new();
+    let mut row = r2e();
+    row["docker_image"] = json!(BARE);
+    place.rows(&[row]);
+    let empty = grade(&place, &["--empty"]);
+    assert!(empty.status == 1 && empty.printed.contains("no run_tests.sh and r2e_tests"), "{empty:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Both are maps from names of tests to pytest's words. R2E-Gym asks for the very map: a test that is missing, one that ends
 //! otherwise, and one that nobody expects are all the same to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entropo_core::format::swe_bench::R2eGymInstance;
 use serde_json::{Map, Value};
@@ -28,12 +28,37 @@ const REPOSITORIES: [&str; 11] = [
 /// What is before and after the list of tests in what pytest prints.
 const SUMMARY: &str = "short test summary info";
 
+const PASSED: &str = "PASSED";
+
 /// Names of tests, and the word for how each ended. A name can be empty: what cannot be loaded has none.
 type Endings = BTreeMap<String, String>;
 
+/// How tests end, by their names as they are compared.
+#[derive(Debug)]
+struct Named {
+    endings: Endings,
+    /// Those of which several words are told.
+    mixed: BTreeSet<String>,
+}
+
+impl Named {
+    /// Of names as they are told, each with its word. Of a name that is told twice the last word counts, and then names end
+    /// where a reason begins: of those that become one, the last in their order counts.
+    fn of(told: Vec<(String, String)>) -> Self {
+        let mut words: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (name, word) in &told {
+            words.entry(before_reason(name).to_owned()).or_default().insert(word.clone());
+        }
+        let mixed = words.into_iter().filter(|(_, words)| words.len() > 1).map(|(name, _)| name).collect();
+        let endings: Endings = told.into_iter().collect();
+        let endings = endings.into_iter().map(|(name, word)| (before_reason(&name).to_owned(), word)).collect();
+        Self { endings, mixed }
+    }
+}
+
 /// How a row's hidden tests should end.
 #[derive(Debug)]
-pub(super) struct Expected(Endings);
+pub(super) struct Expected(Named);
 
 impl Expected {
     /// Of a row. One that names no test is refused: a log of nothing at all would be what it asks for.
@@ -48,36 +73,39 @@ impl Expected {
         let field = |reason: &str| wrong(format!("`expected_output_json` {reason}"));
         let tests: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| field(&format!("is no object: {error}")))?;
-        let mut endings = Endings::new();
+        let mut told = Vec::new();
         for (name, word) in tests {
             let word = word.as_str().ok_or_else(|| field(&format!("has no word for {name:?}")))?;
-            endings.insert(plain(&name), word.to_owned());
+            told.push((plain(&name), word.to_owned()));
         }
-        let endings = cut(endings);
-        if endings.keys().all(String::is_empty) {
+        let named = Named::of(told);
+        if named.endings.keys().all(String::is_empty) {
             return Err(field("names no test, and nothing can be judged by it"));
         }
-        Ok(Self(endings))
+        Ok(Self(named))
     }
 
     /// In what a log differs, in words; in nothing if the instance is solved.
-    pub(super) fn differences(&self, log: &str) -> Vec<String> {
-        let found = read(log);
+    pub(super) fn differences(&self, Found(found): &Found) -> Vec<String> {
         let named = |endings: &Endings| -> Vec<(String, String)> {
             endings.clone().into_iter().filter(|(name, _)| !name.is_empty()).collect()
         };
         let mut differences = Vec::new();
-        for (name, word) in named(&self.0) {
-            match found.get(&name) {
+        for (name, word) in named(&self.0.endings) {
+            match found.endings.get(&name) {
+                // What failed is not passed because a later line says so. pytest tells of what passed first.
+                Some(_) if word == PASSED && found.mixed.contains(&name) && !self.0.mixed.contains(&name) => {
+                    differences.push(format!("{name}: {PASSED} and another word, not {word} alone"));
+                }
                 Some(found) if *found == word => {}
                 Some(found) => differences.push(format!("{name}: {found}, not {word}")),
                 None => differences.push(format!("{name}: missing, not {word}")),
             }
         }
-        let more = named(&found).into_iter().filter(|(name, _)| !self.0.contains_key(name));
+        let more = named(&found.endings).into_iter().filter(|(name, _)| !self.0.endings.contains_key(name));
         differences.extend(more.map(|(name, word)| format!("{name}: {word}, and not expected")));
         // They count as an entry, and nobody looks how they ended.
-        match (self.0.contains_key(""), found.contains_key("")) {
+        match (self.0.endings.contains_key(""), found.endings.contains_key("")) {
             (false, true) => {
                 differences.push("a line that names no test, such as of a file that cannot be loaded".into())
             }
@@ -88,26 +116,37 @@ impl Expected {
     }
 }
 
-/// How tests ended, as pytest's summary tells it at the end of a log.
-fn read(log: &str) -> Endings {
-    let log = plain(log);
-    let summary = log.split(SUMMARY).nth(1).unwrap_or_default().trim();
-    let mut endings = Endings::new();
-    for line in summary.split('\n') {
-        let name = line.split("::").skip(1).collect::<Vec<_>>().join(".");
-        // In this order: a line that has two of them is of the first.
-        match ["PASSED", "FAILED", "ERROR"].into_iter().find(|word| line.contains(word)) {
-            Some("PASSED") => endings.insert(name, "PASSED".to_owned()),
-            Some(word) => endings.insert(before_reason(&name).to_owned(), word.to_owned()),
-            None => None,
-        };
-    }
-    cut(endings)
-}
+/// How tests ended.
+#[derive(Debug)]
+pub(super) struct Found(Named);
 
-/// The same with names that end where a reason begins. Of names that become one the last in their order counts.
-fn cut(endings: Endings) -> Endings {
-    endings.into_iter().map(|(name, word)| (before_reason(&name).to_owned(), word)).collect()
+impl Found {
+    /// As pytest's summary tells it at the end of a log. A log with two summaries has one that the tests printed, and is not
+    /// read.
+    pub(super) fn of(log: &str) -> Result<Self, String> {
+        let log = plain(log);
+        let mut parts = log.split(SUMMARY).skip(1);
+        let summary = parts.next().unwrap_or_default().trim();
+        if parts.next().is_some() {
+            return Err(format!("the log has more than one {SUMMARY:?}"));
+        }
+        let mut told = Vec::new();
+        for line in summary.split('\n') {
+            let name = line.split("::").skip(1).collect::<Vec<_>>().join(".");
+            // In this order: a line that has two of them is of the first.
+            match [PASSED, "FAILED", "ERROR"].into_iter().find(|word| line.contains(word)) {
+                Some(PASSED) => told.push((name, PASSED.to_owned())),
+                Some(word) => told.push((before_reason(&name).to_owned(), word.to_owned())),
+                None => {}
+            }
+        }
+        Ok(Self(Named::of(told)))
+    }
+
+    /// Whether any test did not pass.
+    pub(super) fn any_failed(&self) -> bool {
+        !self.0.mixed.is_empty() || self.0.endings.values().any(|word| word != PASSED)
+    }
 }
 
 fn before_reason(name: &str) -> &str {
@@ -144,7 +183,7 @@ mod tests {
 
     fn differences(expected: &str, lines: &str) -> Vec<String> {
         let log = format!("FAILED a.py::before\n=== {SUMMARY} ===\n{lines}\n==== 1 passed in 0.1s ====\n");
-        Expected::of(&row(expected)).unwrap().differences(&log)
+        Expected::of(&row(expected)).unwrap().differences(&Found::of(&log).unwrap())
     }
 
     const NONE: [&str; 0] = [];
@@ -169,9 +208,34 @@ mod tests {
     fn names_end_where_a_reason_begins_on_both_sides() {
         let lines = "PASSED x.py::a - so\nERROR x.py::b - why - so\nSKIPPED [1] x.py:3: c - no\nXFAIL x.py::d - no";
         assert_eq!(differences(r#"{"a - then": "PASSED", "b": "ERROR"}"#, lines), NONE);
-        // Names that become one: the later in order counts.
-        assert_eq!(differences(r#"{"a": "PASSED"}"#, "FAILED x.py::a\nPASSED x.py::a - so"), NONE);
-        assert_eq!(differences(r#"{"a": "PASSED"}"#, "PASSED x.py::a - so\nFAILED x.py::a"), NONE);
+        // Names that become one: the later in order counts, if they are expected to.
+        let both = r#"{"a": "FAILED", "a - so": "PASSED"}"#;
+        assert_eq!(differences(both, "PASSED x.py::a - so\nFAILED x.py::a"), NONE);
+        assert_eq!(differences(both, "FAILED x.py::a").len(), 1);
+    }
+
+    #[test]
+    fn a_test_that_failed_is_not_passed_by_another_line() {
+        for lines in [
+            "FAILED x.py::a\nPASSED x.py::a",
+            "PASSED x.py::a\nERROR x.py::a - why",
+            "FAILED x.py::a\nPASSED x.py::a - so",
+        ] {
+            let told = ["a: PASSED and another word, not PASSED alone"];
+            assert_eq!(differences(r#"{"a": "PASSED"}"#, lines), told, "{lines}");
+        }
+        // One that passes and breaks in its clean-up, or fails and does, is told so.
+        assert_eq!(differences(r#"{"a": "ERROR"}"#, "PASSED x.py::a\nERROR x.py::a"), NONE);
+        assert_eq!(differences(r#"{"a": "FAILED"}"#, "ERROR x.py::a\nFAILED x.py::a"), NONE);
+    }
+
+    #[test]
+    fn what_did_not_pass_is_known() {
+        let any = |lines: &str| Found::of(&format!("{SUMMARY}\n{lines}")).unwrap().any_failed();
+        for lines in ["FAILED x.py::a", "ERROR x.py - SyntaxError", "FAILED x.py::a\nPASSED x.py::a"] {
+            assert!(any(lines), "{lines}");
+        }
+        assert!(!any("") && !any("PASSED x.py::a\n=== 1 passed ==="));
     }
 
     #[test]
@@ -202,11 +266,10 @@ mod tests {
     fn a_log_of_nothing_solves_nothing() {
         let expected = Expected::of(&row(r#"{"a": "PASSED"}"#)).unwrap();
         for log in ["", "PASSED x.py::a\n", SUMMARY, "no tests ran\n"] {
-            assert_eq!(expected.differences(log), ["a: missing, not PASSED"], "{log:?}");
+            assert_eq!(expected.differences(&Found::of(log).unwrap()), ["a: missing, not PASSED"], "{log:?}");
         }
-        // Only what is up to a second summary counts.
-        let twice = format!("{SUMMARY}\nFAILED x.py::a\n{SUMMARY}\nPASSED x.py::a\n");
-        assert_eq!(expected.differences(&twice), ["a: FAILED, not PASSED"]);
+        let twice = format!("{SUMMARY}\nPASSED x.py::a\n{SUMMARY}\nFAILED x.py::a\n");
+        assert!(Found::of(&twice).unwrap_err().contains("more than one"));
     }
 
     #[test]

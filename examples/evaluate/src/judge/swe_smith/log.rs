@@ -39,12 +39,17 @@ pub(super) enum Reading {
     Format(LogFormat),
 }
 
-/// The tests' output, if it has an end and a beginning.
-pub(super) fn within(log: &str) -> Option<String> {
+/// The tests' output, if it has an end and a beginning. One with several was printed by the tests, and is not read.
+pub(super) fn within(log: &str) -> Result<Option<String>, String> {
     let log = log.replace("\r\n", "\n").replace('\r', "\n");
-    let (_, after) = log.split_once(&format!("+ : '{START}'"))?;
-    let (within, _) = after.split_once(&format!("+ : '{END}'"))?;
-    Some(within.to_owned())
+    let (start, end) = (format!("+ : '{START}'"), format!("+ : '{END}'"));
+    for line in [&start, &end] {
+        if log.matches(line).count() > 1 {
+            return Err(format!("the log has the line {line:?} more than once"));
+        }
+    }
+    let after = log.split_once(&start).map(|(_, after)| after);
+    Ok(after.and_then(|after| after.split_once(&end)).map(|(within, _)| within.to_owned()))
 }
 
 impl Reading {
@@ -66,6 +71,17 @@ impl Reading {
             }
         };
         Ok(log.split('\n').filter_map(read).collect())
+    }
+
+    /// Whether a log tells of any test that failed, one with a name that is not read included.
+    pub(super) fn any_failed(&self, log: &str) -> bool {
+        let read =
+            self.read(log).is_ok_and(|found| found.values().any(|word| matches!(word, Word::Failed | Word::Error)));
+        let is_failure = |line: &str| {
+            let has = |word: &str| line.contains("::") && line.contains(word);
+            line.starts_with("FAIL") || line.starts_with("ERROR") || has(" FAILED") || has(" ERROR")
+        };
+        read || log.split('\n').any(is_failure)
     }
 }
 
@@ -149,12 +165,33 @@ mod tests {
     #[test]
     fn only_what_is_between_the_traced_lines_is_the_tests() {
         let log = format!("a PASSED\n+ : '{START}'\r\nb PASSED\n+ : '{END}'\nc PASSED\n");
-        assert_eq!(within(&log).as_deref(), Some("\nb PASSED\n"));
+        assert_eq!(within(&log).unwrap().as_deref(), Some("\nb PASSED\n"));
+        for line in [START, END] {
+            assert!(within(&format!("{log}+ : '{line}'\n")).unwrap_err().contains("more than once"), "{line}");
+        }
         for log in ["", "+ : '>>>>> Start Test Output'\na PASSED\n", "+ : '>>>>> End Test Output'\n"] {
-            assert_eq!(within(log), None);
+            assert_eq!(within(log), Ok(None));
         }
         let turned = format!("+ : '{END}'\n+ : '{START}'\n");
-        assert_eq!(within(&turned), None);
+        assert_eq!(within(&turned), Ok(None));
+    }
+
+    #[test]
+    fn a_failure_is_one_whatever_the_test_is_called() {
+        for log in [
+            "t.py::a FAILED [ 10%]\n",
+            "t.py::a[x y] FAILED [ 10%]\n",
+            "t.py::a[x y] ERROR [ 10%]\n",
+            "t.py::a PASSED\nERROR t.py - SyntaxError\n",
+            "FAIL: test_a (x.A) (i=1)\n",
+        ] {
+            assert!(Reading::Verbose.any_failed(log), "{log}");
+        }
+        for log in ["", "t.py::a PASSED\nt.py::b SKIPPED\nt.py::c XFAIL (why)\n+ code=3\n"] {
+            assert!(!Reading::Verbose.any_failed(log), "{log}");
+        }
+        assert!(Reading::Format(LogFormat::Tap).any_failed("1..1\nnot ok 1 - a\n"));
+        assert!(!Reading::Format(LogFormat::Tap).any_failed("1..1\nok 1 - a\n"));
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(super) struct Profile {
 impl Profile {
     /// Of a row.
     pub(super) fn of(row: &SweBenchInstance, asked: &Asked, runner: Option<&Runner>) -> Result<Self, Failure> {
-        let name = row.repo.strip_prefix("swesmith/").unwrap_or(&row.repo);
+        let name = profile_name(row);
         let known = PROFILES.lines().find_map(|line| {
             let mut words = line.split_whitespace();
             (words.next() == Some(name)).then(|| words.next() == Some("files"))
@@ -90,18 +90,10 @@ impl Profile {
                 return Err(Failure::task(&row.instance_id, reason));
             };
             let (command, reading) = (command.clone(), reading.clone());
-            return Ok(Self { command, files: files(asked, |test| Some(file(test))), reading });
+            return Ok(Self { command, files: files(asked, name), reading });
         };
         let (mut command, reading) = command(name);
-        let files = match name {
-            "un33k__python-slugify.872b3750" => vec!["test.py".to_owned()],
-            "tornadoweb__tornado.d5ac65c1" => files(asked, module),
-            "mido__mido.a0158ff9" => files(asked, |test| {
-                let file = file(test);
-                Some(file.strip_prefix("../dev/").map_or_else(|| file.clone(), str::to_owned))
-            }),
-            _ => files(asked, |test| Some(file(test))),
-        };
+        let files = files(asked, name);
         if only_files {
             files.iter().for_each(|file| command += &format!(" {}", quoted(file)));
         }
@@ -127,16 +119,33 @@ fn command(name: &str) -> (String, Reading) {
 }
 
 /// The files of the tests that are asked for: first those of which some show the fault.
-fn files(asked: &Asked, file: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let sorted = |tests: &[String]| tests.iter().filter_map(|test| file(test)).collect::<BTreeSet<String>>();
+fn files(asked: &Asked, profile: &str) -> Vec<String> {
+    let sorted = |tests: &[String]| tests.iter().filter_map(|test| file(profile, test)).collect::<BTreeSet<String>>();
     let (failing, passing) = (sorted(&asked.fail_to_pass), sorted(&asked.pass_to_pass));
     let more: Vec<String> = passing.difference(&failing).cloned().collect();
     failing.into_iter().chain(more).collect()
 }
 
-/// The file that a name of pytest begins with.
-fn file(test: &str) -> String {
-    test.split("::").next().unwrap_or(test).to_owned()
+/// The file of each test that shows a row's fault, as far as names tell of files.
+pub(crate) fn failing_files(row: &SweBenchInstance) -> BTreeSet<String> {
+    let tests = row.fail_to_pass.iter().flat_map(|tests| &tests.names);
+    tests.filter_map(|test| file(profile_name(row), test)).collect()
+}
+
+fn profile_name(row: &SweBenchInstance) -> &str {
+    row.repo.strip_prefix("swesmith/").unwrap_or(&row.repo)
+}
+
+/// The file of a test: for most repositories what is before `::` in its name, as in pytest's. Names of other runners have none,
+/// or what is there is not the name of a file.
+fn file(profile: &str, test: &str) -> Option<String> {
+    let before = || test.split_once("::").map(|(file, _)| file).filter(|file| !file.is_empty());
+    match profile {
+        "un33k__python-slugify.872b3750" => Some("test.py".to_owned()),
+        "tornadoweb__tornado.d5ac65c1" => module(test),
+        "mido__mido.a0158ff9" => before().map(|file| file.strip_prefix("../dev/").unwrap_or(file).to_owned()),
+        _ => before().map(str::to_owned),
+    }
 }
 
 /// The file of `test_a (tornado.test.a.Case)`.
@@ -195,6 +204,10 @@ mod tests {
         let runner = own("parse_log_gotest").runner().unwrap().unwrap();
         let said = profile("swesmith/gin-gonic__gin.3c12d2a8", &["TestA"], Some(&runner)).unwrap();
         assert!(said.command == "go test" && matches!(said.reading, Reading::Harness(LogParser::Go)), "{said:?}");
+        // Names of Go's tests are no files, though a file can have such a name.
+        assert_eq!(said.files, ["tests/b.py"]);
+        let said = profile("swesmith/a__b.12345678", &["Makefile", "::x", "src/a.rs::b"], Some(&runner)).unwrap();
+        assert_eq!(said.files, ["src/a.rs", "tests/b.py"]);
         // What is known is not run otherwise.
         assert!(profile("pallets__flask.bc098406", &["a"], Some(&runner)).unwrap().command.contains("pytest"));
         assert!(matches!(own("tap").runner().unwrap().unwrap().reading, Reading::Format(_)));

@@ -26,24 +26,26 @@ impl Asked {
         Ok(Self { fail_to_pass, pass_to_pass })
     }
 
-    /// The report on a run; without one that can be read nothing is solved. A test that is missing failed, and of one that was
-    /// skipped nothing is asked.
+    /// The report on a run; without one that can be read nothing is solved. A test that is missing failed. Of one that was
+    /// skipped nothing is asked if it should go on passing; one that should show the repair failed, or a patch that has all of
+    /// them skipped would solve its instance.
     pub(super) fn report(&self, found: Option<&Found>) -> InstanceReport {
         let applied =
             InstanceReport { patch_exists: true, patch_successfully_applied: true, ..InstanceReport::default() };
         let Some(found) = found else { return applied };
-        let outcomes = |tests: &[String]| {
+        let outcomes = |tests: &[String], must_run: bool| {
             let mut outcomes = TestOutcomes::default();
             for test in tests {
                 match found.get(test) {
                     Some(Word::Passed | Word::Xfail) => outcomes.success.push(test.clone()),
                     Some(Word::Failed | Word::Error) | None => outcomes.failure.push(test.clone()),
+                    Some(_) if must_run => outcomes.failure.push(test.clone()),
                     Some(_) => {}
                 }
             }
             outcomes
         };
-        let (fail_to_pass, pass_to_pass) = (outcomes(&self.fail_to_pass), outcomes(&self.pass_to_pass));
+        let (fail_to_pass, pass_to_pass) = (outcomes(&self.fail_to_pass, true), outcomes(&self.pass_to_pass, false));
         InstanceReport {
             resolved: fail_to_pass.failure.is_empty() && pass_to_pass.failure.is_empty(),
             tests_status: Some(TestsStatus { fail_to_pass, pass_to_pass, ..TestsStatus::default() }),
@@ -73,11 +75,14 @@ mod tests {
         let asked = asked(&["a"], &["b", "c"]).unwrap();
         let all = [("a", Word::Passed), ("b", Word::Xfail), ("c", Word::Skipped), ("d", Word::Failed)];
         assert!(asked.report(Some(&found(&all))).resolved);
+        assert!(asked.report(Some(&found(&[("a", Word::Xfail), ("b", Word::Passed), ("c", Word::Skipped)]))).resolved);
         for (tests, failed) in [
             (vec![("a", Word::Failed), ("b", Word::Passed), ("c", Word::Passed)], "a"),
             (vec![("b", Word::Passed), ("c", Word::Passed)], "a"),
             (vec![("a", Word::Passed), ("b", Word::Error), ("c", Word::Passed)], "b"),
             (vec![("a", Word::Passed), ("b", Word::Passed)], "c"),
+            (vec![("a", Word::Skipped), ("b", Word::Passed), ("c", Word::Passed)], "a"),
+            (vec![("a", Word::Other), ("b", Word::Passed), ("c", Word::Passed)], "a"),
         ] {
             let report = asked.report(Some(&found(&tests)));
             let tests = report.tests_status.unwrap();
