@@ -9,7 +9,7 @@ use entropo_tools::{Command, Sandbox};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::LOG;
+use super::{Judged, LOG};
 use crate::failure::Failure;
 use crate::ground::{Grounds, TESTBED};
 
@@ -54,8 +54,19 @@ impl<'a> Container<'a> {
         Self { search_path: Some(search_path), ..self }
     }
 
+    /// Runs tests to their end; what was stopped or is too long is no log to judge by.
+    pub(super) async fn tests(&self, script: &str, timeout: Duration) -> Result<Result<Ran, Judged>, Failure> {
+        let ran = self.run(script, timeout).await?;
+        Ok(match ran.status {
+            Status::Exited(_) | Status::Signalled(_) if ran.left_out == 0 => Ok(ran),
+            Status::Exited(_) | Status::Signalled(_) => Err(Judged::cut(ran.log, ran.left_out)),
+            Status::TimedOut => Err(Judged::timed_out(ran.log)),
+            status => Err(Judged::stopped(ran.log, status)),
+        })
+    }
+
     /// Runs a script by bash, in the repository and as root.
-    pub(super) async fn run(&self, script: &str, timeout: Duration) -> Result<Ran, Failure> {
+    async fn run(&self, script: &str, timeout: Duration) -> Result<Ran, Failure> {
         // Through a file, as lists of tests can be longer than an argument may be.
         let script = self.put(SCRIPT, &format!("cd {TESTBED} || exit\n{script}")).await?;
         let half = LOG / 2 - 1;

@@ -7,7 +7,6 @@
 mod expected;
 
 use entropo_core::format::swe_bench::{Instance, InstanceReport, R2eGymInstance};
-use entropo_tools::sandbox::Status;
 use tokio_util::sync::CancellationToken;
 
 use self::expected::{Expected, Found};
@@ -77,15 +76,10 @@ pub(super) async fn judge(
     if !linked.status.is_success() {
         return Ok(Judged::error(linked.log, "the hidden tests could not be put into the repository".to_owned()));
     }
-    let ran = container.run(&format!("{SEARCH_PATH}\n{TESTS}"), grounds.test_time()).await?;
-    match ran.status {
-        Status::Exited(_) | Status::Signalled(_) => {}
-        Status::TimedOut => return Ok(Judged::timed_out(ran.log)),
-        status => return Ok(Judged::stopped(ran.log, status)),
-    }
-    if ran.left_out > 0 {
-        return Ok(Judged::cut(ran.log, ran.left_out));
-    }
+    let ran = match container.tests(&format!("{SEARCH_PATH}\n{TESTS}"), grounds.test_time()).await? {
+        Ok(ran) => ran,
+        Err(judged) => return Ok(judged),
+    };
     let found = match Found::of(&ran.log) {
         Ok(found) => found,
         Err(reason) => return Ok(Judged::error(ran.log, reason)),

@@ -8,7 +8,6 @@ mod profile;
 mod verdict;
 
 use entropo_core::format::swe_bench::{Instance, SweBenchInstance};
-use entropo_tools::sandbox::Status;
 use tokio_util::sync::CancellationToken;
 
 use self::profile::Profile;
@@ -64,15 +63,10 @@ pub(super) async fn judge(
             return Ok(Judged::error(restored.log, "the files of the tests could not be put back".to_owned()));
         }
     }
-    let ran = container.run(&script(&profile.command), grounds.test_time()).await?;
-    match ran.status {
-        Status::Exited(_) | Status::Signalled(_) => {}
-        Status::TimedOut => return Ok(Judged::timed_out(ran.log)),
-        status => return Ok(Judged::stopped(ran.log, status)),
-    }
-    if ran.left_out > 0 {
-        return Ok(Judged::cut(ran.log, ran.left_out));
-    }
+    let ran = match container.tests(&script(&profile.command), grounds.test_time()).await? {
+        Ok(ran) => ran,
+        Err(judged) => return Ok(judged),
+    };
     let within = match log::within(&ran.log) {
         Ok(within) => within,
         Err(reason) => return Ok(Judged::error(ran.log, reason)),
