@@ -50,7 +50,10 @@ fn what_is_wrong_is_named_with_what_to_do() {
         ("score --trajectories judged.jsonl --to scores.jsonl --base-url http://x/v1", "--served-model"),
         ("score --trajectories judged.jsonl --to scores.jsonl --model model --temperature 0", "above 0"),
         ("score --trajectories judged.jsonl --to scores.jsonl --model model --quantise 3", "--quantise"),
-        ("score --trajectories judged.jsonl --to scores.jsonl --model model --adapter none", "adapter_model"),
+        (
+            "score --trajectories judged.jsonl --to scores.jsonl --model model --adapter none",
+            "none/adapter_config.json",
+        ),
         ("score --trajectories judged.jsonl --to scores.jsonl --model model --device tpu", "was built for"),
         ("report --trajectories judged.jsonl --scores none.jsonl", "`judge score` writes"),
     ] {
