@@ -93,9 +93,9 @@ fn a_directory_of_swe_agent_is_read_with_its_report_and_goes_on_to_others() {
     let again = TrajectoryStore::open(place.path("again.jsonl")).unwrap().into_records();
     assert_eq!(again.len(), 3);
     for one in &stored {
-        let read_again =
-            |other: &&entropo_core::Trajectory| other.id.task == format!("{}-{}", one.id.task, one.id.rollout);
-        let other = again.iter().find(read_again).unwrap();
+        let other = again.iter().find(|other| other.id == one.id);
+        let other =
+            other.unwrap_or_else(|| panic!("{}: {:?}", one.id, again.iter().map(|one| &one.id).collect::<Vec<_>>()));
         assert_eq!((&one.messages, &one.outcome.patch, one.exit), (&other.messages, &other.outcome.patch, other.exit));
     }
     let before = text(&place.path("mini/lab__stats-7-0.traj.json"));
