@@ -1,9 +1,9 @@
 //! One patch, judged by its instance's tests: a file for each kind of row.
 
 mod container;
+mod forbidden;
 mod harness;
 mod local;
-mod named;
 mod r2e_gym;
 mod swe_smith;
 
@@ -43,12 +43,14 @@ impl Judged {
         Self::error(String::new(), format!(">>>>> Patch Apply Failed:\n{words}"))
     }
 
-    /// The tests had too little time, where that is a judgement.
+    /// The tests had too little time, where that is a judgement. Like any other it is not made again.
     fn timed_out(log: String) -> Self {
         let mut report =
             InstanceReport { patch_exists: true, patch_successfully_applied: true, ..InstanceReport::default() };
         report.others.insert(TIMED_OUT.to_owned(), true.into());
-        let notes = ">>>>> Tests Timed Out; --test-seconds gives them more".to_owned();
+        let notes = ">>>>> Tests Timed Out; to judge again with more --test-seconds, remove report.json and, of a run, the line \
+                     in grades.jsonl"
+            .to_owned();
         Self { report: Some(report), log, notes }
     }
 

@@ -57,9 +57,9 @@ fn patched(place: &Place, row: &Value, model: &str, patch: &str, more: &[&str]) 
     grade(place, &[&["--predictions", "patches.jsonl"], more].concat())
 }
 
-/// The fault is repaired in both kinds of rows, and more is done.
-fn and(fix: &str, more: &str) -> String {
-    format!("{fix}{more}")
+/// Two patches in one.
+fn both(one: &str, other: &str) -> String {
+    format!("{one}{other}")
 }
 
 /// A patch that makes a file of one line.
@@ -84,9 +84,9 @@ fn rows_of_swe_smith_are_judged() {
     assert!(misfit.status == 1 && misfit.printed.contains("Patch Apply Failed"), "{misfit:?}");
     let report = json_of(&place.path("misfit.evaluation.json"));
     assert_eq!(report["error_ids"], json!(["pallets__flask.bc098406.func_1"]));
-    let loss = patched(&place, &row, "loss", &and(&fix, LOSS), &[]);
+    let loss = patched(&place, &row, "loss", &both(&fix, LOSS), &[]);
     assert!(loss.printed.contains("broken: tests/test_rules.py::test_rules"), "{loss:?}");
-    let slow = patched(&place, &row, "slow", &and(&fix, SLOW), &["--test-seconds", "2"]);
+    let slow = patched(&place, &row, "slow", &both(&fix, SLOW), &["--test-seconds", "2"]);
     assert!(slow.status == 0 && slow.printed.contains("unresolved, the tests timed out"), "{slow:?}");
     // A test that is made to pass is put back.
     let cheat = "diff --git a/tests/test_greet.py b/tests/test_greet.py\ndeleted file mode 100644\n--- a/tests/test_greet.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-[ \"$(sh greet.sh)\" = hello ] && echo 'tests/test_greet.py::test_greets PASSED [ 50%]' || echo 'tests/test_greet.py::test_greets FAILED [ 50%]'\n";
@@ -155,7 +155,7 @@ fn patches_for_swe_smith_that_would_deceive_are_not_judged() {
     let row = smith();
     place.rows(std::slice::from_ref(&row));
     let fix = FAULT.replace("-echo hello\n+echo helo\n", "-echo helo\n+echo hello\n");
-    let test = |line: &str| and(&fix, &new("tests/test_z.py", line));
+    let test = |line: &str| both(&fix, &new("tests/test_z.py", line));
     // git does not take the first, but `patch` would, and then nothing could be put back.
     let lock = new(".git/index.lock", "x") + &new("tests/test_z.py", "echo 'tests/test_greet.py::test_greets PASSED'");
     for (model, patch, word) in [
@@ -175,7 +175,7 @@ fn patches_for_swe_smith_that_would_deceive_are_not_judged() {
     for (model, patch, word) in [
         ("other", test("echo 'tests/test_z.py::test_z FAILED [100%]'"), "1 of 1 resolved"),
         ("spaced", test("echo 'tests/test_z.py::test_z[a b] FAILED [100%]'"), "1 of 1 resolved"),
-        ("broken", and(LOSS, &new("tests/test_z.py", "exit 3")), "broken: tests/test_rules.py::test_rules"),
+        ("broken", both(LOSS, &new("tests/test_z.py", "exit 3")), "broken: tests/test_rules.py::test_rules"),
     ] {
         let ran = patched(&place, &row, model, &patch, &[]);
         assert!(ran.status == 0 && ran.printed.contains(word), "{model}: {ran:?}");
@@ -198,9 +198,9 @@ fn rows_of_r2e_gym_are_judged() {
     let misfit = patched(&place, &row, "misfit", &fix.replace("1 - 2", "2 - 1"), &[]);
     assert!(misfit.status == 1 && misfit.printed.contains("Patch Apply Failed"), "{misfit:?}");
     assert_eq!(json_of(&place.path("misfit.evaluation.json"))["error_ids"], json!([IMAGE]));
-    let loss = patched(&place, &row, "loss", &and(fix, LOSS), &[]);
+    let loss = patched(&place, &row, "loss", &both(fix, LOSS), &[]);
     assert!(loss.printed.contains("Case.test_rules: FAILED, not PASSED"), "{loss:?}");
-    let slow = patched(&place, &row, "slow", &and(fix, SLOW), &["--test-seconds", "2"]);
+    let slow = patched(&place, &row, "slow", &both(fix, SLOW), &["--test-seconds", "2"]);
     assert!(slow.status == 0 && slow.printed.contains("unresolved, the tests timed out"), "{slow:?}");
     // What a patch puts in the place of the hidden tests and of their script does not count.
     let pass = "echo 'PASSED x.py::test_adds'; echo 'PASSED x.py::Case::test_rules'";
@@ -226,9 +226,9 @@ fn patches_for_r2e_gym_that_would_deceive_solve_nothing() {
     let forged = |line: &str| add_py(&format!("echo '{line}' >&2; echo 3"));
     for (model, patch, word) in [
         ("summary", forged("short test summary info"), "more than one"),
-        ("crash", and(&fix, &new("crash", "x")), "Exited(3), and their log tells of none that failed"),
-        ("environment", and(&fix, &new(".venv/bin/bash", "x")), "Patch Apply Failed"),
-        ("lock", and(&fix, &new(".git/index.lock", "x")), "Patch Apply Failed"),
+        ("crash", both(&fix, &new("crash", "x")), "Exited(3), and their log tells of none that failed"),
+        ("environment", both(&fix, &new(".venv/bin/bash", "x")), "Patch Apply Failed"),
+        ("lock", both(&fix, &new(".git/index.lock", "x")), "Patch Apply Failed"),
         ("long", add_py("yes | head -c 20000000 >&2; echo 3"), "bytes of the log are left out"),
     ] {
         let ran = patched(&place, &row, model, &patch, &[]);
@@ -237,11 +237,11 @@ fn patches_for_r2e_gym_that_would_deceive_solve_nothing() {
             "{model}: {ran:?}"
         );
     }
-    let mixed = and(&forged("PASSED x.py::Case::test_rules"), LOSS);
+    let mixed = both(&forged("PASSED x.py::Case::test_rules"), LOSS);
     let mixed = patched(&place, &row, "mixed", &mixed, &[]);
     assert!(mixed.status == 0 && mixed.printed.contains("Case.test_rules: PASSED and another word"), "{mixed:?}");
     // Where a test failed, the exit status does not matter.
-    let crash = patched(&place, &row, "broken", &and(LOSS, &new("crash", "x")), &[]);
+    let crash = patched(&place, &row, "broken", &both(LOSS, &new("crash", "x")), &[]);
     assert!(crash.status == 0 && crash.printed.contains("Case.test_rules: FAILED, not PASSED"), "{crash:?}");
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use self::expected::{Expected, Found};
 use super::Judged;
 use super::container::Container;
-use super::named;
+use super::forbidden;
 use crate::failure::Failure;
 use crate::ground::Grounds;
 
@@ -66,7 +66,7 @@ pub(super) async fn judge(
         let reason = format!("the image has no run_tests.sh and r2e_tests, as R2E-Gym's have: {}", ready.log.trim());
         return Err(Failure::task(instance.id(), reason));
     }
-    if let Some(words) = named::refused(patch, Some(ENVIRONMENT)) {
+    if let Some(words) = forbidden::refused(patch, Some(ENVIRONMENT)) {
         return Ok(Judged::rejected(&words));
     }
     if let Some(words) = container.apply(patch, &APPLY).await? {

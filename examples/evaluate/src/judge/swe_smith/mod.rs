@@ -15,7 +15,7 @@ pub(crate) use self::profile::{OwnTests, Runner, failing_files};
 use self::verdict::Asked;
 use super::Judged;
 use super::container::{Container, quoted};
-use super::named;
+use super::forbidden;
 use crate::failure::Failure;
 use crate::ground::Grounds;
 
@@ -51,7 +51,7 @@ pub(super) async fn judge(
         let reason = format!("the row's fault cannot be committed in its image: {}", kept.log.trim());
         return Err(Failure::task(&row.instance_id, reason));
     }
-    if let Some(words) = named::refused(patch, None) {
+    if let Some(words) = forbidden::refused(patch, None) {
         return Ok(Judged::rejected(&words));
     }
     if let Some(words) = container.apply(patch, &APPLY).await? {

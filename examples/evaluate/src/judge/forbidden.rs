@@ -1,4 +1,4 @@
-//! The paths that a patch names.
+//! Paths that no patch may name.
 //!
 //! `git apply` takes no path below `.git`; `patch` takes any, and follows links. So this looks at every line that either of
 //! them may take a path from, and takes too much for a path rather than too little.
