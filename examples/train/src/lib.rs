@@ -3,6 +3,7 @@
 //! [`Settings`] are what the file says, every default filled in; [`Plan`] is everything that can be known without the
 //! weights, which is what a dry run shows; [`run()`] trains. [`judge`] is about verifiers: their rows, scores and calibration.
 
+pub mod attempts;
 pub mod device;
 pub mod estimate;
 pub mod failure;

@@ -59,14 +59,10 @@ pub(super) async fn attempt(
         })?;
     }
     let sandbox = sandboxes.open(workspace.root()).await?;
-    let half = text::LIMIT / 2 - 1;
-    let command = check.command.clone().output(OutputLimit { head: half, tail: half, spill: 0 });
+    let command = check.command.clone().output(OutputLimit::halves(text::LIMIT));
     let result = sandbox.exec(command, cancel).await?;
-    let mut log = result.output.head;
-    if result.output.left_out > 0 {
-        log.push('\n');
-        log.push_str(&result.output.tail);
-    }
+    let is_whole = !result.output.is_truncated();
+    let mut log = result.output.into_text();
     // Workspaces have random names, which must not become part of those of tests.
     for root in [workspace.root(), sandbox.root()] {
         if let Some(root) = root.to_str().filter(|root| root.len() > 1) {
@@ -74,7 +70,7 @@ pub(super) async fn attempt(
         }
     }
     let mut report = check.format.parse(&log)?;
-    report.complete &= result.output.left_out == 0 && matches!(result.status, sandbox::Status::Exited(_));
+    report.complete &= is_whole && matches!(result.status, sandbox::Status::Exited(_));
     Ok(Attempt { report, status: result.status })
 }
 

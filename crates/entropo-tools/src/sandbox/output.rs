@@ -52,7 +52,25 @@ pub struct Spill {
     pub complete: bool,
 }
 
+impl OutputLimit {
+    /// So many bytes, half of them from the beginning and half from the end, and no file.
+    pub fn halves(bytes: usize) -> Self {
+        let half = (bytes / 2).saturating_sub(1);
+        Self { head: half, tail: half, spill: 0 }
+    }
+}
+
 impl Output {
+    /// All that is kept, with a line's end where some was left out.
+    pub fn into_text(self) -> String {
+        let mut text = self.head;
+        if self.left_out > 0 {
+            text.push('\n');
+            text.push_str(&self.tail);
+        }
+        text
+    }
+
     /// Whether some was left out.
     pub fn is_truncated(&self) -> bool {
         self.left_out > 0
@@ -248,5 +266,17 @@ mod tests {
     fn bytes_that_are_no_text_are_replaced() {
         let (output, _) = capture(SMALL, &[b"a\xffb"]);
         assert_eq!(output.head, "a\u{fffd}b");
+    }
+
+    #[test]
+    fn what_is_kept_is_one_text_and_no_more_than_was_asked_for() {
+        let text = |printed: &[u8]| {
+            let mut capture = Capture::new(OutputLimit::halves(8), None);
+            capture.push(printed);
+            capture.finish().into_text()
+        };
+        assert_eq!(text(b"abcdef"), "abcdef");
+        assert_eq!(text(b"abcdefghijk"), "abc\nijk");
+        assert_eq!(OutputLimit::halves(1), OutputLimit { head: 0, tail: 0, spill: 0 });
     }
 }

@@ -69,19 +69,14 @@ impl<'a> Container<'a> {
     async fn run(&self, script: &str, timeout: Duration) -> Result<Ran, Failure> {
         // Through a file, as lists of tests can be longer than an argument may be.
         let script = self.put(SCRIPT, &format!("cd {TESTBED} || exit\n{script}")).await?;
-        let half = LOG / 2 - 1;
-        let limit = OutputLimit { head: half, tail: half, spill: 0 };
+        let limit = OutputLimit::halves(LOG);
         let mut command = Command::program("/bin/bash", [script]).timeout(timeout).output(limit).env("HOME", "/root");
         if let Some(path) = self.search_path {
             command = command.env("PATH", path);
         }
         let result = self.sandbox.exec(command, self.cancel).await?;
-        let mut log = result.output.head;
-        if result.output.left_out > 0 {
-            log.push('\n');
-            log.push_str(&result.output.tail);
-        }
-        Ok(Ran { status: result.status, log, left_out: result.output.left_out })
+        let left_out = result.output.left_out;
+        Ok(Ran { status: result.status, log: result.output.into_text(), left_out })
     }
 
     /// The same for what runs no tests and should end by itself.

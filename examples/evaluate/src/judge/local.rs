@@ -37,14 +37,9 @@ pub(super) async fn judge(
         }
     }
     let sandbox = grounds.open(instance, workspace.root()).await?;
-    let half = LOG / 2 - 1;
-    let limit = OutputLimit { head: half, tail: half, spill: 0 };
+    let limit = OutputLimit::halves(LOG);
     let result = sandbox.exec(Command::script(test).timeout(grounds.test_time()).output(limit), cancel).await?;
-    let mut log = result.output.head;
-    if result.output.left_out > 0 {
-        log.push('\n');
-        log.push_str(&result.output.tail);
-    }
+    let mut log = result.output.into_text();
     // Copies have random names, which must not become part of those of tests.
     for root in [workspace.root(), sandbox.root()].into_iter().filter_map(Path::to_str).filter(|root| root.len() > 1) {
         log = log.replace(&format!("{root}/"), "");

@@ -9,14 +9,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use entropo_agent::view::{MeasuredSegment, Measures};
-use entropo_core::{Segment, Trajectory, TrajectoryStore};
+use entropo_core::{Segment, Trajectory};
 use entropo_train::adapter::Adapter;
 use entropo_train::checkpoint::load;
 use entropo_train::data::{Batch, Sequence};
 use entropo_train::decoder::Decoder;
 use entropo_train::logprob::score;
 use indicatif::{ProgressBar, ProgressStyle};
-use train::{NewFile, device, model};
+use train::{NewFile, attempts, device, model};
 
 /// Computes the entropy of each action token under a model, and how much likelier the model makes it than a reference.
 #[derive(Debug, Parser)]
@@ -54,13 +54,7 @@ fn main() -> ExitCode {
 fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let to = &arguments.to;
     let (mut out, mut written) = (NewFile::begin(to)?, 0);
-    let mut rollouts = Vec::new();
-    for path in &arguments.rollouts {
-        if !path.exists() {
-            return Err(format!("{}: there is no such file", path.display()).into());
-        }
-        rollouts.extend(TrajectoryStore::open(path)?.into_records());
-    }
+    let rollouts = attempts::read(&arguments.rollouts)?;
     let (policy, reference) = models(arguments)?;
     let bar = ProgressBar::new(rollouts.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} rollouts, {eta} left") {

@@ -14,6 +14,7 @@ use entropo_train::checkpoint::{CheckpointError, write_file};
 use entropo_train::text::EncodeError;
 use entropo_train::verifier::{BalanceError, HeadFileError, JudgingError};
 
+use crate::attempts::AttemptsError;
 use crate::failure::Failure;
 
 /// Why there are no rows, no scores or no report.
@@ -23,14 +24,9 @@ pub enum JudgeError {
     /// What training can fail with, too: files, models, devices.
     #[error(transparent)]
     Run(Box<Failure>),
-    /// A file that is not there.
-    #[error("{path}: there is no such file; it is {what}")]
-    Absent {
-        /// The file.
-        path: PathBuf,
-        /// What it would be.
-        what: &'static str,
-    },
+    /// Attempts, or scores of them, that cannot be read.
+    #[error(transparent)]
+    Attempts(Box<AttemptsError>),
     /// A file of scores of a name that another's may be mistaken for.
     #[error("{path}: a file of scores is named NAME.jsonl, and whose they are is in NAME.verifier.json; name it so")]
     Named {
@@ -46,16 +42,6 @@ pub enum JudgeError {
     /// A store that cannot be read or written.
     #[error(transparent)]
     Store(Box<StoreError>),
-    /// A rollout that is in two files.
-    #[error("{rollout} is in {first} and in {second}; give each rollout once")]
-    Twice {
-        /// The rollout.
-        rollout: RolloutId,
-        /// One file.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-    },
     /// Attempts of which nothing can be made.
     #[error("{what}; {hint}")]
     Nothing {
@@ -190,7 +176,7 @@ macro_rules! boxed {
 }
 
 boxed! {
-    Run(Failure), Store(StoreError), Judging(JudgingError), Export(ExportError), Head(HeadFileError), Build(BuildError),
+    Run(Failure), Attempts(AttemptsError), Store(StoreError), Judging(JudgingError), Export(ExportError), Head(HeadFileError), Build(BuildError),
 }
 
 macro_rules! through_failure {

@@ -4,7 +4,6 @@
 //! the judgements. What a verifier is asked is in `docs/verifier.md`; it is asked the same in all three, so that a model is
 //! scored with the prompt that it was trained on.
 
-pub mod attempts;
 mod calibration_file;
 pub mod error;
 mod identity;

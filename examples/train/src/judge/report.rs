@@ -11,11 +11,11 @@ use entropo_core::stats::{Prediction, Temperature, logit};
 use entropo_core::{JsonlStore, RolloutId};
 use entropo_train::checkpoint::write_file;
 
-use super::attempts;
 use super::calibration_file::CalibrationFile;
 use super::error::{JudgeError, write_json};
 use super::measured::Measured;
 use super::scores_file::About;
+use crate::attempts;
 
 /// A probability tells logits apart up to here: 1 is the nearest number to those of more.
 const LOGIT: f64 = 36.0;

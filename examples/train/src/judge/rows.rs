@@ -12,11 +12,10 @@ use entropo_train::text::ChatFormat;
 use entropo_train::verifier::{Balance, JudgementReport, Judgements, Judging, Learned, judgements};
 use indicatif::ProgressBar;
 
-use super::attempts;
 use super::error::JudgeError;
 use super::local::context;
 use super::question::Question;
-use crate::{NewFile, model};
+use crate::{NewFile, attempts, model};
 
 /// Attempts without an example that are named one by one.
 const NAMED: usize = 10;

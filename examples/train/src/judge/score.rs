@@ -12,7 +12,6 @@ use entropo_core::{RolloutId, Trajectory};
 use entropo_train::verifier::LocalVerifier;
 use tokio::runtime::Runtime;
 
-use super::attempts;
 use super::calibration_file::CalibrationFile;
 use super::error::JudgeError;
 use super::identity::Identity;
@@ -20,6 +19,7 @@ use super::local::{LocalArguments, Prepared};
 use super::question::Question;
 use super::scores_file::{About, ScoresFile};
 use super::served::ServedArguments;
+use crate::attempts;
 use crate::model;
 use crate::plan::bar;
 

@@ -111,7 +111,7 @@ impl Trial {
                 return Ok(Ended::Cancelled);
             }
             applied = result.status.is_success();
-            words = printed(result);
+            words = result.output.into_text();
         }
         // All ways can fail and the patch still be there.
         if !applied {
@@ -125,7 +125,7 @@ impl Trial {
         let command = Command::program("/bin/bash", [script]).timeout(self.timeout);
         let result = sandbox.exec(self.at(command), cancel).await?;
         let status = result.status;
-        let log = printed(result);
+        let log = result.output.into_text();
         Ok(match status {
             Status::TimedOut => {
                 let seconds = self.timeout.as_secs();
@@ -150,19 +150,9 @@ impl Trial {
 
     /// As root of the image has it, whose settings of git are in its home.
     fn at(&self, command: Command) -> Command {
-        let half = LIMIT / 2 - 1;
-        let command = command.output(OutputLimit { head: half, tail: half, spill: 0 });
+        let command = command.output(OutputLimit::halves(LIMIT));
         if self.repository == Path::new("/testbed") { command.env("HOME", "/root") } else { command }
     }
-}
-
-fn printed(result: ExecResult) -> String {
-    let mut text = result.output.head;
-    if result.output.left_out > 0 {
-        text.push('\n');
-        text.push_str(&result.output.tail);
-    }
-    text
 }
 
 /// A path as one word of a shell.

@@ -2,8 +2,8 @@
 //!
 //! SWE-smith has a profile for each repository; rows only name it. `profiles.txt` has those of Python of the package `swesmith`,
 //! version 0.0.9, by their names, but for mypy's, whose command needs names that rows do not have; `files` marks those of which
-//! only the files with a row's tests are run. Of every other repository
-//! the command is not known, and is not guessed.
+//! only the files with a row's tests are run. Of every other repository the command is not known, and is not
+//! guessed.
 
 use std::collections::BTreeSet;
 

@@ -12,8 +12,7 @@ use entropo_core::format::r2e::R2eRun;
 use entropo_core::format::{Carried, mini_swe_agent, swe_agent};
 use entropo_core::{RolloutId, Trajectory};
 use serde_json::Value;
-use train::NewFile;
-use train::judge::attempts;
+use train::{NewFile, attempts};
 
 use crate::Program;
 use crate::files::{Losses, of_file};

@@ -10,8 +10,7 @@ use entropo_core::format::{Row, RowError, dialogue_of_trajectory, dialogues_of_p
 use entropo_core::preference::build_dialogue_pairs;
 use entropo_core::{DropReport, PreferencePair, PreferenceRules, ToolSpec, Trajectory};
 use serde_json::Value;
-use train::NewFile;
-use train::judge::attempts;
+use train::{NewFile, attempts};
 
 use crate::files::of_file;
 
