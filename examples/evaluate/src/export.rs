@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use entropo_core::{JsonlStore, RolloutId, Trajectory};
+use entropo_core::{RolloutId, Trajectory};
 
 use crate::failure::Failure;
-use crate::grade::Grade;
+use crate::grades;
 use crate::run::files;
 use crate::score::rollouts;
 use crate::submit::score_rows;
@@ -32,8 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err(Failure::Asked(words));
     }
     let rollouts = rollouts(directory)?;
-    let grades = JsonlStore::<Grade>::open(files::grades(directory))?.into_records();
-    let grades: HashMap<RolloutId, bool> = grades.into_iter().map(|grade| (grade.id, grade.resolved)).collect();
+    let grades = grades::read(directory)?;
     let mut scores = HashMap::<RolloutId, Vec<_>>::new();
     for row in score_rows(directory)? {
         scores.entry(row.rollout).or_default().push((row.name, row.value));
@@ -41,8 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let whole = rollouts.len();
     let mut judged: Vec<Trajectory> = Vec::new();
     for mut rollout in rollouts {
-        let Some(resolved) = grades.get(&rollout.id) else { continue };
-        rollout.outcome.reward = Some(f64::from(u8::from(*resolved)));
+        let Some(grade) = grades.get(&rollout.id) else { continue };
+        rollout.outcome.reward = Some(f64::from(u8::from(grade.resolved)));
         rollout.outcome.scores.extend(scores.remove(&rollout.id).unwrap_or_default());
         judged.push(rollout);
     }

@@ -63,6 +63,11 @@ fn judge(arguments: &Arguments) -> Result<(String, Result<InstanceReport, Failur
     Ok((instance.instance_id, judged))
 }
 
+/// Whether a report says that the tests took too long.
+pub(crate) fn is_timed_out(report: &InstanceReport) -> bool {
+    report.others.get(TIMED_OUT).is_some_and(|timed_out| *timed_out == true)
+}
+
 /// How many tests are named on the screen.
 const SHOWN: usize = 25;
 
@@ -71,7 +76,7 @@ pub(crate) fn in_words(report: &InstanceReport) -> String {
     if report.resolved {
         return "resolved".to_owned();
     }
-    if report.others.get(TIMED_OUT).is_some_and(|timed_out| *timed_out == true) {
+    if is_timed_out(report) {
         return "unresolved, the tests timed out".to_owned();
     }
     let all: Vec<String> = if let Some(Value::Array(unexpected)) = report.others.get(UNEXPECTED) {

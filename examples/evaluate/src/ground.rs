@@ -39,7 +39,7 @@ pub(crate) struct Confinement {
     /// Seconds that tests may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     #[serde(skip)]
-    test_seconds: u64,
+    pub(crate) test_seconds: u64,
 }
 
 /// A kind of sandbox; `docs/sandboxes.md` says what each holds back.

@@ -5,12 +5,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod dataset;
+mod digest;
 mod environment;
 mod export;
 mod failure;
 mod gold;
 mod grade;
 mod grade_log;
+mod grades;
 mod ground;
 mod hidden;
 mod judge;

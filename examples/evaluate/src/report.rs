@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use entropo_core::format::swe_bench::{Instance, Prediction, RunReport, Verdict};
 use entropo_tools::check::swe_bench::{Tier, classify};
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -33,11 +34,18 @@ pub(crate) fn put(path: &Path, text: &str) -> Result<(), Failure> {
     written.map(drop).map_err(Failure::file(path))
 }
 
+/// The same for a value, as JSON.
+pub(crate) fn put_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    put(path, &serde_json::to_string_pretty(value).map_err(Failure::json(path))?)
+}
+
 /// A run of which a report is to be written.
 pub(crate) struct Run<'a> {
     pub(crate) output: &'a Path,
     pub(crate) run_id: &'a str,
     pub(crate) instances: &'a [Arc<Instance>],
+    /// Of what is not judged under its model's own name, under which.
+    pub(crate) judged_as: &'a BTreeMap<String, String>,
 }
 
 impl Run<'_> {
@@ -50,8 +58,11 @@ impl Run<'_> {
         let model = predictions.first().map_or("nobody", |prediction| &prediction.model_name_or_path);
         let mut report = RunReport::new(self.instances.iter().map(|one| one.id()), predictions, verdicts);
         let (mut broken, mut doubtful, mut reasons) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let models = predictions.iter().map(|one| (&one.instance_id, &one.model_name_or_path));
+        let models: BTreeMap<&String, &String> = models.chain(self.judged_as).collect();
         let failed: Vec<&String> = report.unresolved_ids.iter().chain(&report.error_ids).collect();
         for id in failed {
+            let Some(model) = models.get(id) else { continue };
             let place = directory(self.output, self.run_id, model, id);
             let read = |name| std::fs::read_to_string(place.join(name)).unwrap_or_default();
             if let Some(failure) = classify(&format!("{}\n{}", read(LOG), read(NOTES)))? {
@@ -66,7 +77,7 @@ impl Run<'_> {
         (report.infra_failure_ids, report.ambiguous_failure_ids) = (Some(broken), Some(doubtful));
         report.failure_reasons = Some(reasons);
         let path = self.output.join(format!("{}.{}.json", model.replace('/', "__"), self.run_id));
-        put(&path, &serde_json::to_string_pretty(&report).map_err(Failure::json(&path))?)?;
+        put_json(&path, &report)?;
         Ok(format!(
             "{} of {} resolved ({:.1} %); {} unresolved, {} empty, {} without a prediction, {} not judged\nreport: {}",
             report.resolved_instances,

@@ -57,6 +57,11 @@ pub(crate) mod files {
         run.join("selections.json")
     }
 
+    /// What chose the predictions.
+    pub(crate) fn selector(run: &Path) -> PathBuf {
+        run.join("selector.json")
+    }
+
     pub(crate) fn settled(run: &Path) -> PathBuf {
         run.join("settled.json")
     }

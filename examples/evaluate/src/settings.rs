@@ -1,15 +1,14 @@
 //! What rollouts of one directory have in common.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use entropo_core::format::swe_bench::Instance;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::failure::Failure;
 use crate::report;
 
@@ -22,7 +21,9 @@ pub(crate) fn keep(path: &Path, settings: &impl Serialize, instances: &[Arc<Inst
     // Through text: a number of 32 bits that is read back is one of 64.
     let text = serde_json::to_string(settings).map_err(Failure::json(path))?;
     let mut now: Map<String, Value> = serde_json::from_str(&text).map_err(Failure::json(path))?;
-    now.insert(ROWS.to_owned(), serde_json::to_value(rows(path, instances)?).map_err(Failure::json(path))?);
+    let rows = instances.iter().map(|one| Ok((one.id(), digest::row(one)?)));
+    let rows = rows.collect::<Result<BTreeMap<&str, String>, Failure>>()?;
+    now.insert(ROWS.to_owned(), serde_json::to_value(rows).map_err(Failure::json(path))?);
     let then: Map<String, Value> = match std::fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).map_err(Failure::json(path))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
@@ -56,22 +57,7 @@ pub(crate) fn keep(path: &Path, settings: &impl Serialize, instances: &[Arc<Inst
     if kept == then {
         return Ok(());
     }
-    report::put(path, &serde_json::to_string_pretty(&kept).map_err(Failure::json(path))?)
-}
-
-/// A hash of each row, whatever the order of its keys.
-fn rows(path: &Path, instances: &[Arc<Instance>]) -> Result<BTreeMap<String, String>, Failure> {
-    let hash = |instance: &Arc<Instance>| {
-        let mut row = serde_json::to_value(&**instance).map_err(Failure::json(path))?;
-        row.sort_all_objects();
-        let digest = Sha256::digest(row.to_string().as_bytes());
-        let mut hash = String::new();
-        for byte in digest {
-            _ = write!(hash, "{byte:02x}");
-        }
-        Ok((instance.id().to_owned(), hash))
-    };
-    instances.iter().map(hash).collect()
+    report::put_json(path, &kept)
 }
 
 #[cfg(test)]

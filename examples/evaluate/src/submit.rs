@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use entropo_agent::select::sampling::Settled;
-use entropo_agent::select::{Decision, ScoreRow, Scores, SelectorConfig};
+use entropo_agent::select::{Decision, Preset, ScoreRow, Scores, SelectorConfig};
 use entropo_agent::{Selection, Selector};
 use entropo_core::format::swe_bench::Prediction;
 use entropo_core::{JsonlStore, RolloutId, Trajectory};
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::report;
@@ -18,16 +19,23 @@ use crate::waves;
 /// How a rollout is chosen.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Choosing {
-    /// What chooses one of a task's rollouts: a selector as TOML (docs/selection.md). Default: the preset `hybrid`.
-    #[arg(long, value_name = "FILE")]
+    /// What chooses one of a task's rollouts: a selector as TOML, or the name of a preset (docs/selection.md). Default: what
+    /// chose the predictions that are there, and at first the preset `hybrid`.
+    #[arg(long, value_name = "FILE or PRESET")]
     selector: Option<PathBuf>,
+}
+
+/// A selector, as it is kept beside the predictions that it chose.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Named {
+    name: String,
+    selector: SelectorConfig,
 }
 
 /// Chooses among the rollouts of one run, by the scores that they carry and those beside them. It never looks at hidden
 /// judgements.
 pub(crate) struct Chooser {
-    /// What the selector is called.
-    pub(crate) name: String,
+    named: Named,
     selector: Selector,
     /// Those of `scores.jsonl`, by rollout: a selector asks about a few of many.
     scores: HashMap<RolloutId, Scores>,
@@ -38,24 +46,59 @@ pub(crate) struct Chooser {
 impl Choosing {
     /// The selector, with the scores that are in a run's directory.
     pub(crate) fn open(&self, run: &Path) -> Result<Chooser, Failure> {
-        let (name, selector) = match &self.selector {
-            None => ("hybrid".to_owned(), Selector::hybrid()),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(Failure::file(path))?;
-                let config: SelectorConfig = toml::from_str(&text).map_err(Failure::toml(path))?;
-                (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), Selector::from(config))
-            }
+        let named = match &self.selector {
+            Some(selector) => Named::asked(selector)?,
+            None => Named::kept(&files::selector(run))?,
         };
+        let selector = Selector::from(named.selector.clone());
         let mut scores = HashMap::<RolloutId, Scores>::new();
         for ScoreRow { rollout, name, value } in score_rows(run)? {
             scores.entry(rollout.clone()).or_default().insert(rollout, name, value)?;
         }
         let early = waves::read(run)?.into_iter().map(|early| (early.task, early.settled));
-        Ok(Chooser { name, selector, scores, settled: early.collect() })
+        Ok(Chooser { named, selector, scores, settled: early.collect() })
+    }
+}
+
+impl Named {
+    /// A preset, or what a file says.
+    fn asked(selector: &Path) -> Result<Self, Failure> {
+        let name = selector.to_string_lossy();
+        let unknown = match serde_json::from_value(name.as_ref().into()) {
+            Ok(preset) => return Ok(Self::of(preset, &name)),
+            Err(error) => error,
+        };
+        if !selector.exists() {
+            return Err(Failure::Asked(format!(
+                "there is no file {name} with a selector, nor such a preset: {unknown}"
+            )));
+        }
+        let text = std::fs::read_to_string(selector).map_err(Failure::file(selector))?;
+        let name = selector.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, selector: toml::from_str(&text).map_err(Failure::toml(selector))? })
+    }
+
+    /// What chose the predictions that are there.
+    fn kept(path: &Path) -> Result<Self, Failure> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => serde_json::from_str(&text).map_err(Failure::json(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::of(Preset::Hybrid, "hybrid")),
+            Err(error) => Err(Failure::file(path)(error)),
+        }
+    }
+
+    fn of(preset: Preset, name: &str) -> Self {
+        let selector = SelectorConfig { preset: Some(preset), ..SelectorConfig::default() };
+        Self { name: name.to_owned(), selector }
     }
 }
 
 impl Chooser {
+    /// What the selector is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.named.name
+    }
+
     /// The scores that rollouts carry, and in their place those of `scores.jsonl`.
     pub(crate) fn scores(&self, candidates: &[&Trajectory]) -> Scores {
         let mut scores = Scores::of(candidates.iter().copied());
@@ -99,7 +142,8 @@ impl Chooser {
         Ok(chosen)
     }
 
-    /// Writes `predictions.jsonl`, the rollouts that are submitted of some tasks, and `selections.json`, why. Says how many.
+    /// Writes `predictions.jsonl`, the rollouts that are submitted of some tasks, `selections.json`, why, and `selector.json`, by
+    /// what. Says how many.
     pub(crate) fn write(
         &self,
         run: &Path,
@@ -112,7 +156,9 @@ impl Chooser {
         report::put(&files::predictions(run), &lines.collect::<String>())?;
         let selections: Vec<&Selection> = chosen.iter().map(|(selection, _)| selection).collect();
         let path = files::selections(run);
-        report::put(&path, &serde_json::to_string_pretty(&selections).map_err(Failure::json(&path))?)?;
+        report::put_json(&path, &selections)?;
+        let path = files::selector(run);
+        report::put_json(&path, &self.named)?;
         Ok(chosen.len())
     }
 }

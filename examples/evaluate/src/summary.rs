@@ -11,7 +11,7 @@ use entropo_core::{JsonlStore, RolloutId, Trajectory, Usage};
 use serde::{Serialize, Serializer};
 
 use crate::failure::Failure;
-use crate::grade::Grade;
+use crate::grades::{self, Grade};
 use crate::run::{Time, files};
 use crate::score::rollouts;
 use crate::submit::{Chooser, Choosing, by_task};
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let directory = &arguments.run;
     let rollouts = rollouts(directory)?;
     let chooser = arguments.choosing.open(directory)?;
-    let mut summary = summarise(&rollouts, &chooser, &grades(directory)?, &times(directory)?)?;
+    let mut summary = summarise(&rollouts, &chooser, &grades::read(directory)?, &times(directory)?)?;
     for early in waves::read(directory)? {
         summary.settled += 1;
         summary.saved += early.saved;
@@ -100,14 +100,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
     }
     if let Some(path) = &arguments.json {
-        report::put(path, &serde_json::to_string_pretty(&summary).map_err(Failure::json(path))?)?;
+        report::put_json(path, &summary)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn grades(run: &Path) -> Result<HashMap<RolloutId, bool>, Failure> {
-    let grades = JsonlStore::<Grade>::open(files::grades(run))?;
-    Ok(grades.into_records().into_iter().map(|grade| (grade.id, grade.resolved)).collect())
 }
 
 fn times(run: &Path) -> Result<HashMap<RolloutId, f64>, Failure> {
@@ -118,7 +113,7 @@ fn times(run: &Path) -> Result<HashMap<RolloutId, f64>, Failure> {
 fn summarise(
     rollouts: &[Trajectory],
     chooser: &Chooser,
-    grades: &HashMap<RolloutId, bool>,
+    grades: &HashMap<RolloutId, Grade>,
     times: &HashMap<RolloutId, f64>,
 ) -> Result<Summary, Failure> {
     let tasks = by_task(rollouts);
@@ -126,7 +121,7 @@ fn summarise(
         chooser.choose(rollouts)?.into_iter().map(|(_, one)| (one.id.task.as_str(), &one.id)).collect();
     let mut summary = Summary {
         model: rollouts.first().map_or_else(String::new, |one| one.model.clone()),
-        selector: chooser.name.clone(),
+        selector: chooser.name().to_owned(),
         tasks: tasks.len(),
         rollouts: rollouts.len(),
         settled: 0,
@@ -144,7 +139,7 @@ fn summarise(
     for rollout in rollouts {
         let task = summary.per_task.entry(rollout.id.task.clone()).or_default();
         let grade = grades.get(&rollout.id);
-        let (judged, resolved) = (usize::from(grade.is_some()), usize::from(grade == Some(&true)));
+        let (judged, resolved) = (usize::from(grade.is_some()), usize::from(grade.is_some_and(|grade| grade.resolved)));
         let seconds = times.get(&rollout.id).copied().unwrap_or_default();
         task.rollouts += 1;
         task.judged += judged;
@@ -161,7 +156,8 @@ fn summarise(
     summary.cost_usd = summary.usage.cost_nano_usd.map(|cost| cost as f64 / 1e9);
     for (task, id) in submitted {
         if let Some(entry) = summary.per_task.get_mut(task) {
-            (entry.submitted, entry.submitted_resolved) = (Some(id.rollout), grades.get(id).copied());
+            (entry.submitted, entry.submitted_resolved) =
+                (Some(id.rollout), grades.get(id).map(|grade| grade.resolved));
         }
     }
     summary.at_k = at_k(&tasks, chooser, grades)?;
@@ -177,12 +173,13 @@ fn exit(rollout: &Trajectory) -> String {
 fn at_k(
     tasks: &BTreeMap<&str, Vec<&Trajectory>>,
     chooser: &Chooser,
-    grades: &HashMap<RolloutId, bool>,
+    grades: &HashMap<RolloutId, Grade>,
 ) -> Result<Vec<AtK>, Failure> {
     let judged: Vec<(&Vec<&Trajectory>, Vec<f64>)> = tasks
         .values()
         .filter_map(|rollouts| {
-            let rewards = rollouts.iter().map(|one| grades.get(&one.id).map(|resolved| f64::from(u8::from(*resolved))));
+            let rewards =
+                rollouts.iter().map(|one| grades.get(&one.id).map(|grade| f64::from(u8::from(grade.resolved))));
             Some((rollouts, rewards.collect::<Option<Vec<_>>>()?))
         })
         .collect();

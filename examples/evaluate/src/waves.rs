@@ -87,7 +87,7 @@ pub(crate) fn write(run: &Path, asked: impl Fn(&str) -> bool, early: Vec<Early>)
     all.retain(|one| !asked(&one.task));
     all.extend(early);
     all.sort_by(|a, b| a.task.cmp(&b.task));
-    report::put(&path, &serde_json::to_string_pretty(&all).map_err(Failure::json(&path))?)
+    report::put_json(&path, &all)
 }
 
 #[cfg(test)]

@@ -52,12 +52,8 @@ pub(super) async fn attempt(
         return Err(AttemptError::Cancelled);
     }
     let workspace = Workspace::of(files).await?;
-    for (which, patch) in [(Patch::Candidate, &candidate.patch), (Patch::Tests, &check.tests)] {
-        workspace.apply(patch).await.map_err(|error| match error {
-            WorkspaceError::Rejected(message) => AttemptError::Rejected { which, message },
-            other => AttemptError::Workspace(other),
-        })?;
-    }
+    workspace.apply(&candidate.patch).await.map_err(AttemptError::applying(Patch::Candidate))?;
+    workspace.apply_to_original(&check.tests).await.map_err(AttemptError::applying(Patch::Tests))?;
     let sandbox = sandboxes.open(workspace.root()).await?;
     let command = check.command.clone().output(OutputLimit::halves(text::LIMIT));
     let result = sandbox.exec(command, cancel).await?;
@@ -110,4 +106,13 @@ pub enum AttemptError {
     /// It was cut short: the sandbox panicked or the runtime shut down.
     #[error("the run of tests was cut short: {0}")]
     Interrupted(#[source] tokio::task::JoinError),
+}
+
+impl AttemptError {
+    fn applying(which: Patch) -> impl Fn(WorkspaceError) -> Self {
+        move |error| match error {
+            WorkspaceError::Rejected(message) => Self::Rejected { which, message },
+            other => Self::Workspace(other),
+        }
+    }
 }

@@ -33,7 +33,8 @@ pub struct Check {
     pub command: Command,
     /// How its output is read.
     pub format: LogFormat,
-    /// A patch that brings the tests; it comes after the candidate's.
+    /// A patch of the original files that brings the tests. It comes after the candidate's, and what that did to the same files is
+    /// undone.
     pub tests: String,
 }
 
@@ -43,7 +44,7 @@ impl Check {
         Self { name: name.into(), command, format, tests: String::new() }
     }
 
-    /// Brings tests by a patch on top of the candidate's.
+    /// Brings tests by a patch of the original files. What a candidate did to the same files is undone.
     #[must_use]
     pub fn tests(mut self, patch: impl Into<String>) -> Self {
         self.tests = patch.into();

@@ -14,6 +14,8 @@ use std::process::Output;
 
 use tempfile::TempDir;
 
+use super::original::Original;
+use super::reset::reset;
 use super::snapshot::{File, Snapshot};
 use super::tree::Tree;
 use super::{WorkspaceError, git};
@@ -26,12 +28,8 @@ pub(super) fn apply(root: &Path, patch: &str) -> Result<(), WorkspaceError> {
         return Ok(());
     }
     let git = Git { root, patch, repository: empty_repository()? };
-    // The names before the patch, and those after it. Of what is copied git does not look where it comes from.
-    let mut names = names(&git.checked(&["--numstat", "-z", "--reverse"])?);
-    if let Some(outside) = names.iter().find(|name| !is_inside(name)) {
-        return Err(WorkspaceError::Rejected(format!("{} is no file of the workspace", outside.display())));
-    }
-    names.extend(self::names(&git.checked(&["--check", "--numstat", "-z"])?));
+    let mut names = git.inside(&["--reverse"])?;
+    names.extend(git.inside(&["--check"])?);
     let tree = Tree::open(root)?;
     let before = Before::read(&tree, root, names)?;
     let output = git.apply(&[])?;
@@ -43,6 +41,18 @@ pub(super) fn apply(root: &Path, patch: &str) -> Result<(), WorkspaceError> {
         message.push_str(&format!("; and what it had changed could not be put back: {error}"));
     }
     Err(WorkspaceError::Git { action: ACTION, message })
+}
+
+/// Applies a patch to files as they were in the original: those that it names are put back first.
+pub(super) fn apply_to_original(root: &Path, original: &Original, patch: &str) -> Result<(), WorkspaceError> {
+    if patch.trim().is_empty() {
+        return Ok(());
+    }
+    let git = Git { root, patch, repository: empty_repository()? };
+    let mut names = git.inside(&["--reverse"])?;
+    names.extend(git.inside(&[])?);
+    reset(root, original, &names)?;
+    apply(root, patch)
 }
 
 struct Git<'a> {
@@ -57,6 +67,17 @@ impl Git<'_> {
         git.env("GIT_DIR", self.repository.path()).env("GIT_WORK_TREE", self.root);
         git.args(["apply", "--whitespace=nowarn"]).args(arguments).arg("-");
         git::run(ACTION, git, self.patch.as_bytes())
+    }
+
+    /// The names after the patch, or those before it with `--reverse`. Of what is copied git does not look where it comes from.
+    fn inside(&self, arguments: &[&str]) -> Result<BTreeSet<PathBuf>, WorkspaceError> {
+        let names = names(&self.checked(&[&["--numstat", "-z"], arguments].concat())?);
+        match names.iter().find(|name| !is_inside(name)) {
+            Some(outside) => {
+                Err(WorkspaceError::Rejected(format!("{} is no file of the workspace", outside.display())))
+            }
+            None => Ok(names),
+        }
     }
 
     /// What git prints of a patch that fits; nothing is written.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use super::WorkspaceError;
 use super::exclude::{Exclude, Rules};
 use super::index::Index;
+use super::original::{Original, Reader};
 use super::snapshot::{File, Snapshot};
-use super::template::{Original, overlay};
+use super::template::overlay;
 use super::tree::Tree;
 
 /// One path's file before and after; at least one of the two is there.
@@ -41,7 +42,7 @@ pub(super) fn find(
     tracking: &Tracking,
     exclude: &Exclude,
 ) -> Result<Vec<Change>, WorkspaceError> {
-    let before = Before::open(original)?;
+    let before = Reader::open(original)?;
     let candidates = match tracking {
         Tracking::Index(index) => by_index(now, index)?,
         Tracking::Layer(layer) => overlay::candidates(now, before.tree(), layer)?,
@@ -78,45 +79,4 @@ fn by_index(now: &Tree, index: &Index) -> Result<Candidates, WorkspaceError> {
         }
     }
     Ok(candidates)
-}
-
-/// The files as they were.
-enum Before<'a> {
-    Memory(&'a Snapshot),
-    Disk(Tree),
-}
-
-impl<'a> Before<'a> {
-    fn open(original: &'a Original) -> Result<Self, WorkspaceError> {
-        Ok(match original {
-            Original::Memory(snapshot) => Self::Memory(snapshot),
-            Original::Disk(template) => Self::Disk(Tree::open_ours(template.files())?),
-        })
-    }
-
-    fn tree(&self) -> Option<&Tree> {
-        match self {
-            Self::Memory(_) => None,
-            Self::Disk(tree) => Some(tree),
-        }
-    }
-
-    fn read(
-        &self,
-        path: &Path,
-        left: &mut u64,
-        full: impl Fn() -> WorkspaceError,
-    ) -> Result<Option<File>, WorkspaceError> {
-        match self {
-            Self::Memory(snapshot) => Ok(snapshot.get(path).cloned()),
-            Self::Disk(tree) => tree.read(path, left, full),
-        }
-    }
-
-    fn has_directory(&self, path: &Path) -> Result<bool, WorkspaceError> {
-        match self {
-            Self::Memory(snapshot) => Ok(snapshot.has_directory(path)),
-            Self::Disk(tree) => tree.has_directory(path),
-        }
-    }
 }

@@ -11,8 +11,10 @@ mod error;
 mod exclude;
 mod git;
 mod index;
+mod original;
 mod patch;
 mod remove;
+mod reset;
 mod snapshot;
 mod source;
 mod template;
@@ -23,9 +25,10 @@ use std::sync::Arc;
 
 pub use error::WorkspaceError;
 pub use exclude::Exclude;
+pub use original::Original;
 pub use snapshot::{File, Snapshot};
 pub use source::{Limits, Source};
-pub use template::{Note, Original, Strategy, Template, TemplateBuilder};
+pub use template::{Note, Strategy, Template, TemplateBuilder};
 
 use changes::Tracking;
 use index::Index;
@@ -153,6 +156,23 @@ impl Workspace {
         blocking(move || {
             opened(&root, identity)?;
             apply::apply(&root, &patch)
+        })
+        .await
+    }
+
+    /// Applies a patch that is one of the original files, such as hidden tests: those that it names are put back to what they
+    /// were first, whatever became of them and whatever stands in their way. What else changed stays. Nothing else may run
+    /// meanwhile, as with [`Workspace::apply`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Workspace::apply`]; the files that the patch names can then be as they were in the original.
+    pub async fn apply_to_original(&self, patch: &str) -> Result<(), WorkspaceError> {
+        let (root, identity) = (self.root.clone(), self.identity);
+        let (original, patch) = (self.original.clone(), patch.to_owned());
+        blocking(move || {
+            opened(&root, identity)?;
+            apply::apply_to_original(&root, &original, &patch)
         })
         .await
     }

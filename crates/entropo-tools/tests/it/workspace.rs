@@ -359,3 +359,76 @@ proptest! {
         runtime.block_on(round_trip(&old, &new));
     }
 }
+
+/// Changes a test, brings one, and takes one away.
+const TESTS: &str = "--- a/tests/old.sh\n+++ b/tests/old.sh\n@@ -1 +1 @@\n-old\n+asked\n\
+    --- /dev/null\n+++ b/tests/more/new.sh\n@@ -0,0 +1 @@\n+new\n\
+    --- a/tests/gone.sh\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n";
+
+/// Whatever became of the files, the patch applies, and nothing else is touched.
+async fn tests_are_brought(copy: &Workspace, outside: &Path) {
+    let read = |name: &str| fs::read_to_string(copy.root().join(name)).unwrap();
+    copy.apply_to_original(TESTS).await.unwrap();
+    assert_eq!((read("tests/old.sh"), read("tests/more/new.sh")), ("asked\n".to_owned(), "new\n".to_owned()));
+    assert!(!copy.root().join("tests/gone.sh").exists());
+    assert!(!copy.root().join("tests").is_symlink() && !copy.root().join("tests/more").is_symlink());
+    assert_eq!(read("code"), "mine\n", "what it does not name stays");
+    let outside: Vec<_> = fs::read_dir(outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(outside, ["old.sh"]);
+}
+
+#[tokio::test]
+async fn a_patch_of_the_original_applies_whatever_became_of_its_files() {
+    let original =
+        files(&[("code", b"x\n", false), ("tests/old.sh", b"old\n", true), ("tests/gone.sh", b"gone\n", false)]);
+    let place = tempfile::tempdir().unwrap();
+    rewrite(place.path(), &original);
+    let template = entropo_tools::Template::of(place.path()).make().await.unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("old.sh"), "old\n").unwrap();
+    let spoil: [&dyn Fn(&Path); 6] = [
+        &|_| {},
+        &|tests| fs::write(tests.join("old.sh"), "mine\n").unwrap(),
+        &|tests| fs::remove_file(tests.join("gone.sh")).unwrap(),
+        &|tests| {
+            fs::write(tests.join("more"), "").unwrap();
+            fs::remove_file(tests.join("old.sh")).unwrap();
+            fs::create_dir_all(tests.join("old.sh/deep/down")).unwrap();
+        },
+        &|tests| {
+            fs::remove_dir_all(tests).unwrap();
+            symlink(outside.path(), tests).unwrap();
+        },
+        &|tests| {
+            symlink(outside.path(), tests.join("more")).unwrap();
+            fs::remove_file(tests.join("old.sh")).unwrap();
+            symlink(outside.path().join("old.sh"), tests.join("old.sh")).unwrap();
+        },
+    ];
+    for spoil in spoil {
+        for copy in [workspace(&original).await, Workspace::of(template.clone()).await.unwrap()] {
+            fs::write(copy.root().join("code"), "mine\n").unwrap();
+            spoil(&copy.root().join("tests"));
+            tests_are_brought(&copy, outside.path()).await;
+            assert_eq!(fs::read_to_string(outside.path().join("old.sh")).unwrap(), "old\n");
+        }
+    }
+    let copy = workspace(&original).await;
+    copy.apply_to_original("").await.unwrap();
+    for patch in
+        [TESTS.replace("-old", "-new"), TESTS.replace("b/tests/more/new.sh", "b/../new.sh"), "words".to_owned()]
+    {
+        assert!(matches!(copy.apply_to_original(&patch).await, Err(WorkspaceError::Rejected(_))), "{patch}");
+    }
+    assert_eq!(copy.patch().await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_file_of_the_original_can_make_way_for_a_directory() {
+    let original = files(&[("a", b"x\n", false)]);
+    let patch = "--- a/a\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n--- /dev/null\n+++ b/a/b\n@@ -0,0 +1 @@\n+y\n";
+    let copy = workspace(&original).await;
+    fs::write(copy.root().join("a"), "mine\n").unwrap();
+    copy.apply_to_original(patch).await.unwrap();
+    assert_eq!(fs::read_to_string(copy.root().join("a/b")).unwrap(), "y\n");
+}

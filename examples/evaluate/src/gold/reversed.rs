@@ -63,6 +63,7 @@ mod tests {
     use std::fs;
 
     use entropo_tools::Workspace;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -91,6 +92,42 @@ mod tests {
         assert!(workspace.root().join("new").exists());
         workspace.apply(&reversed(PATCH).unwrap()).await.unwrap();
         assert_eq!(workspace.patch().await.unwrap(), "");
+    }
+
+    /// Few lines, so that files have some in common, that look like parts of patches, and a last one that need not end.
+    fn file() -> impl Strategy<Value = Option<String>> {
+        let line = prop::sample::select(vec!["", "one", "-- a", "++ b", "- c", "+d", "@@ -1 +1 @@", "\\ no"]);
+        let lines = (prop::collection::vec(line, 0..8), any::<bool>());
+        let text = lines.prop_map(|(lines, ends)| lines.join("\n") + if ends { "\n" } else { "" });
+        prop::option::of(text)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn any_change_is_taken_back(old in [file(), file()], new in [file(), file()]) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let files = ["a", "b"].into_iter().zip(&old).filter_map(|(name, text)| Some((name, text.clone()?, false)));
+                let workspace = Workspace::from_files(files).await.unwrap();
+                for (name, text) in ["a", "b"].into_iter().zip(&new) {
+                    let path = workspace.root().join(name);
+                    match text {
+                        Some(text) => fs::write(path, text).unwrap(),
+                        None => drop(fs::remove_file(path)),
+                    }
+                }
+                let patch = workspace.patch().await.unwrap();
+                match reversed(&patch) {
+                    Some(turned) => {
+                        workspace.apply(&turned).await.unwrap_or_else(|error| panic!("{error}\n{patch}\n{turned}"));
+                        assert_eq!(workspace.patch().await.unwrap(), "", "{patch}\n{turned}");
+                    }
+                    None => assert!(patch.is_empty() || patch.contains("\nrename from "), "{patch}"),
+                }
+            });
+        }
     }
 
     #[test]

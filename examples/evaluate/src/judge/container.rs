@@ -60,7 +60,7 @@ impl<'a> Container<'a> {
         Ok(match ran.status {
             Status::Exited(_) | Status::Signalled(_) if ran.left_out == 0 => Ok(ran),
             Status::Exited(_) | Status::Signalled(_) => Err(Judged::cut(ran.log, ran.left_out)),
-            Status::TimedOut => Err(Judged::timed_out(ran.log)),
+            Status::TimedOut => Err(Judged::reported_as_timed_out(ran.log)),
             status => Err(Judged::stopped(ran.log, status)),
         })
     }

@@ -26,12 +26,12 @@ pub(super) async fn judge(
         Ended::Ran { log } => {
             let notes = ">>>>> Applied Patch".to_owned();
             match rules.grade(Some(patch), &log) {
-                Ok(report) => Judged { report: Some(report), log, notes },
+                Ok(report) => Judged::report(report, log, notes),
                 Err(error) => Judged::error(log, format!("{error}\n{notes}")),
             }
         }
         Ended::Rejected { words } => Judged::rejected(&words),
-        Ended::TimedOut { log } => Judged::error(log, "the tests timed out; --test-seconds gives them more".to_owned()),
+        Ended::TimedOut { log } => Judged::timed_out(log),
         Ended::Killed { log } => Judged::error(log, "the tests were killed as the disk was full".to_owned()),
         Ended::Cancelled => Judged::error(String::new(), "cancelled".to_owned()),
     })

@@ -27,14 +27,15 @@ pub(super) async fn judge(
     let format = dataset::format(row)?;
     let files = grounds.files(instance).await?;
     let workspace = Workspace::of((*files).clone()).await?;
-    for (what, patch) in [("patch", patch), ("patch with the tests", row.test_patch.as_deref().unwrap_or_default())] {
-        match workspace.apply(patch).await {
-            Ok(()) => {}
-            Err(WorkspaceError::Rejected(words)) => {
-                return Ok(Judged::error(String::new(), format!("the {what} does not apply: {words}")));
-            }
-            Err(error) => return Err(error.into()),
+    match workspace.apply(patch).await {
+        Err(WorkspaceError::Rejected(words)) => return Ok(Judged::rejected(&words)),
+        applied => applied?,
+    }
+    match workspace.apply_to_original(row.test_patch.as_deref().unwrap_or_default()).await {
+        Err(WorkspaceError::Rejected(words)) => {
+            return Err(Failure::task(&row.id, format!("the row's `test_patch` does not apply: {words}")));
         }
+        applied => applied?,
     }
     let sandbox = grounds.open(instance, workspace.root()).await?;
     let limit = OutputLimit::halves(LOG);
@@ -47,10 +48,7 @@ pub(super) async fn judge(
     let mut notes = format!("the tests ended with {:?}\n", result.status);
     match result.status {
         Status::Exited(_) | Status::Signalled(_) => {}
-        Status::TimedOut => {
-            notes += "--test-seconds gives them more\n";
-            return Ok(Judged::error(log, notes));
-        }
+        Status::TimedOut => return Ok(Judged::timed_out(log)),
         _ => return Ok(Judged::error(log, notes)),
     }
     let found = match format.parse(&log) {
@@ -76,7 +74,7 @@ pub(super) async fn judge(
         }),
         ..InstanceReport::default()
     };
-    Ok(Judged { report: Some(report), log, notes })
+    Ok(Judged::report(report, log, notes))
 }
 
 fn outcomes(tests: &[String], score: &Score) -> TestOutcomes {

@@ -25,33 +25,57 @@ pub(crate) const TIMED_OUT: &str = "timed_out";
 
 /// What came of a patch.
 pub(crate) struct Judged {
-    /// The report; none where there is no judgement.
+    /// The report; none where the data set has none.
     pub(crate) report: Option<InstanceReport>,
+    /// What the patch is to blame for.
+    pub(crate) fault: Option<Fault>,
     /// What the tests printed.
     pub(crate) log: String,
     /// What was done, and why there is no report, in words.
     pub(crate) notes: String,
 }
 
+/// Why a patch solves nothing, whatever its tests would say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It does not apply.
+    Rejected,
+    /// Its tests took too long.
+    TimedOut,
+}
+
 impl Judged {
+    fn report(report: InstanceReport, log: String, notes: String) -> Self {
+        Self { report: Some(report), fault: None, log, notes }
+    }
+
     fn error(log: String, notes: String) -> Self {
-        Self { report: None, log, notes }
+        Self { report: None, fault: None, log, notes }
     }
 
     /// The patch could not be applied; in these words.
     fn rejected(words: &str) -> Self {
-        Self::error(String::new(), format!(">>>>> Patch Apply Failed:\n{words}"))
+        let notes = format!(">>>>> Patch Apply Failed:\n{words}");
+        Self { fault: Some(Fault::Rejected), ..Self::error(String::new(), notes) }
     }
 
-    /// The tests had too little time, where that is a judgement. Like any other it is not made again.
+    /// The patch is not even tried; for these reasons.
+    fn refused(words: String) -> Self {
+        Self::error(String::new(), words)
+    }
+
+    /// The tests had too little time.
     fn timed_out(log: String) -> Self {
+        let notes = ">>>>> Tests Timed Out; --test-seconds gives them more".to_owned();
+        Self { fault: Some(Fault::TimedOut), ..Self::error(log, notes) }
+    }
+
+    /// The tests had too little time, where a report says so.
+    fn reported_as_timed_out(log: String) -> Self {
         let mut report =
             InstanceReport { patch_exists: true, patch_successfully_applied: true, ..InstanceReport::default() };
         report.others.insert(TIMED_OUT.to_owned(), true.into());
-        let notes = ">>>>> Tests Timed Out; to judge again with more --test-seconds, remove report.json and, of a run, the line \
-                     in grades.jsonl"
-            .to_owned();
-        Self { report: Some(report), log, notes }
+        Self { report: Some(report), ..Self::timed_out(log) }
     }
 
     /// The log tells of no test that failed, and what ran them says that something did.

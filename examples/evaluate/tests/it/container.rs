@@ -84,7 +84,7 @@ fn an_instance_is_judged_in_its_image() {
     let misfit = json!({"instance_id": "pallets__flask-1", "model_name_or_path": "m", "model_patch": FIX.replace("helo", "good day")});
     std::fs::write(place.path("misfit.jsonl"), format!("{misfit}\n")).unwrap();
     let misfit = place.evaluate("grade", &["--predictions", "misfit.jsonl", "--network", "off"]);
-    assert!(misfit.status == 1 && misfit.printed.contains("Patch Apply Failed"), "{misfit:?}");
+    assert!(misfit.status == 1 && misfit.printed.contains("error, the patch does not apply"), "{misfit:?}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn a_patch_that_does_not_fit_is_an_error_and_is_tried_again() {
     let misfit = place.predictions("misfit", &FIX.replace("take()", "give()"));
     let ran = place.evaluate("grade", &["--predictions", misfit.to_str().unwrap()]);
     assert_eq!(ran.status, 1, "{ran:?}");
-    assert!(ran.printed.contains("not judged, the patch does not apply"), "{ran:?}");
+    assert!(ran.printed.contains("shop-1: error, the patch does not apply"), "{ran:?}");
     assert_eq!(json_of(&place.path("misfit.evaluation.json"))["error_ids"], json!(["shop-1"]));
     place.predictions("misfit", FIX);
     let again = place.evaluate("grade", &["--predictions", misfit.to_str().unwrap()]);
@@ -72,6 +72,57 @@ fn a_report_on_another_patch_is_none() {
         verdicts.push(ran.printed.contains("1 of 1 resolved"));
     }
     assert_eq!(verdicts, [true, false, false, true]);
+}
+
+#[test]
+fn a_report_on_another_row_is_none() {
+    let place = Place::new();
+    assert!(place.evaluate("grade", &["--gold"]).printed.contains("1 of 1 resolved"));
+    let mut row = place.row();
+    row["PASS_TO_PASS"] = json!(["takes", "gives"]);
+    place.rows(&[row]);
+    let ran = place.evaluate("grade", &["--gold"]);
+    assert!(ran.printed.contains("broken: gives"), "{ran:?}");
+    assert_eq!(place.report("gold")["resolved"], json!(false));
+}
+
+#[test]
+fn a_report_that_an_older_version_left_is_read() {
+    let place = Place::new();
+    assert_eq!(place.evaluate("grade", &["--gold"]).status, 0);
+    fs::remove_file(place.path("logs/run_evaluation/evaluation/gold/shop-1/basis.json")).unwrap();
+    fs::write(place.path("shop/shop.sh"), "").unwrap();
+    assert!(place.evaluate("grade", &["--gold"]).printed.contains("1 of 1 resolved"));
+}
+
+#[test]
+fn hidden_tests_come_whatever_a_patch_did_to_their_files() {
+    let place = Place::new();
+    // The file is there in the next row, and brought by the tests in the first.
+    let own = "--- /dev/null\n+++ b/tests/hidden.sh\n@@ -0,0 +1 @@\n+echo ok 1 - adds; echo ok 2 - takes\n";
+    for (patch, resolved) in [(format!("{FIX}{own}"), true), (own.to_owned(), false)] {
+        let predictions = place.predictions("m", &patch);
+        let ran = place.evaluate("grade", &["--predictions", predictions.to_str().unwrap()]);
+        assert_eq!((ran.status, ran.printed.contains("1 of 1 resolved")), (0, resolved), "{ran:?}");
+    }
+    let mut row = place.row();
+    row["test_patch"] = json!(own);
+    fs::write(place.path("shop/tests/hidden.sh"), "").unwrap();
+    place.rows(&[row]);
+    let ran = place.evaluate("grade", &["--gold"]);
+    assert!(ran.status == 1 && ran.printed.contains("the row's `test_patch` does not apply"), "{ran:?}");
+}
+
+#[test]
+fn tests_that_took_too_long_are_run_again_with_more_time() {
+    let place = Place::new();
+    let mut row = place.row();
+    row["test"] = json!("sleep 2; sh tests/hidden.sh; echo 1..2");
+    place.rows(&[row]);
+    let ran = place.evaluate("grade", &["--gold", "--test-seconds", "1"]);
+    assert!(ran.status == 1 && ran.printed.contains("shop-1: error, the tests timed out"), "{ran:?}");
+    let ran = place.evaluate("grade", &["--gold", "--test-seconds", "60"]);
+    assert!(ran.status == 0 && ran.printed.contains("1 of 1 resolved"), "{ran:?}");
 }
 
 #[test]

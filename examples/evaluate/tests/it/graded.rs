@@ -81,7 +81,7 @@ fn rows_of_swe_smith_are_judged() {
     let empty = grade(&place, &["--empty"]);
     assert!(empty.status == 0 && empty.printed.contains("still fails: tests/test_greet.py::test_greets"), "{empty:?}");
     let misfit = patched(&place, &row, "misfit", &fix.replace("helo", "good day"), &[]);
-    assert!(misfit.status == 1 && misfit.printed.contains("Patch Apply Failed"), "{misfit:?}");
+    assert!(misfit.status == 1 && misfit.printed.contains("error, the patch does not apply"), "{misfit:?}");
     let report = json_of(&place.path("misfit.evaluation.json"));
     assert_eq!(report["error_ids"], json!(["pallets__flask.bc098406.func_1"]));
     let loss = patched(&place, &row, "loss", &both(&fix, LOSS), &[]);
@@ -159,7 +159,7 @@ fn patches_for_swe_smith_that_would_deceive_are_not_judged() {
     // git does not take the first, but `patch` would, and then nothing could be put back.
     let lock = new(".git/index.lock", "x") + &new("tests/test_z.py", "echo 'tests/test_greet.py::test_greets PASSED'");
     for (model, patch, word) in [
-        ("lock", lock, "Patch Apply Failed"),
+        ("lock", lock, "which no patch may touch"),
         ("start", test("echo \"+ : '>>>>> Start Test Output'\""), "more than once"),
         ("end", test("echo \"+ : '>>>>> End Test Output'\""), "more than once"),
         ("crash", test("exit 3"), "Exited(3), and their log tells of none that failed"),
@@ -196,7 +196,7 @@ fn rows_of_r2e_gym_are_judged() {
     let empty = grade(&place, &["--empty"]);
     assert!(empty.status == 0 && empty.printed.contains("test_adds: FAILED, not PASSED"), "{empty:?}");
     let misfit = patched(&place, &row, "misfit", &fix.replace("1 - 2", "2 - 1"), &[]);
-    assert!(misfit.status == 1 && misfit.printed.contains("Patch Apply Failed"), "{misfit:?}");
+    assert!(misfit.status == 1 && misfit.printed.contains("error, the patch does not apply"), "{misfit:?}");
     assert_eq!(json_of(&place.path("misfit.evaluation.json"))["error_ids"], json!([IMAGE]));
     let loss = patched(&place, &row, "loss", &both(fix, LOSS), &[]);
     assert!(loss.printed.contains("Case.test_rules: FAILED, not PASSED"), "{loss:?}");
@@ -227,8 +227,8 @@ fn patches_for_r2e_gym_that_would_deceive_solve_nothing() {
     for (model, patch, word) in [
         ("summary", forged("short test summary info"), "more than one"),
         ("crash", both(&fix, &new("crash", "x")), "Exited(3), and their log tells of none that failed"),
-        ("environment", both(&fix, &new(".venv/bin/bash", "x")), "Patch Apply Failed"),
-        ("lock", both(&fix, &new(".git/index.lock", "x")), "Patch Apply Failed"),
+        ("environment", both(&fix, &new(".venv/bin/bash", "x")), "which no patch may touch"),
+        ("lock", both(&fix, &new(".git/index.lock", "x")), "which no patch may touch"),
         ("long", add_py("yes | head -c 20000000 >&2; echo 3"), "bytes of the log are left out"),
     ] {
         let ran = patched(&place, &row, model, &patch, &[]);

@@ -131,6 +131,42 @@ fn pass_at_k_counts_what_is_solved_and_idle_rollouts_are_not_run() {
 }
 
 #[test]
+fn rollouts_whose_patches_cannot_be_judged_by_tests_solve_nothing() {
+    let place = Place::new();
+    let right = || vec![edit("add() { echo $(($1 + $2)); }"), finish()];
+    let server = Server::start([right(), right()]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run", "-n", "2"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    // The files are others now: what the rollouts changed is not there.
+    fs::write(place.path("shop/shop.sh"), "").unwrap();
+    let graded = place.evaluate("grade", &["--run", "run"]);
+    assert!(graded.status == 0 && graded.printed.contains("shop-1#1: error, the patch does not apply"), "{graded:?}");
+    assert_eq!(json_of(&place.path("run/m.evaluation.json"))["error_ids"], json!(["shop-1"]));
+    let summary = place.program(&["summary", "run"]);
+    assert!(summary.printed.contains("2 rollouts of 1 tasks, 2 judged, 0 resolved"), "{summary:?}");
+    // Kept like other judgements, until the row is another.
+    let again = place.evaluate("grade", &["--run", "run"]);
+    assert!(again.status == 0 && !again.printed.contains("shop-1#"), "{again:?}");
+    fs::rename(place.path("shop"), place.path("empty")).unwrap();
+    fs::create_dir(place.path("shop")).unwrap();
+    fs::write(place.path("shop/shop.sh"), "add() { echo $(($1 - $2)); }\ntake() { echo $(($1 - $2)); }\n").unwrap();
+    let mut row = place.row();
+    row["repository"] = json!("./shop");
+    row["test"] = json!("sleep 2; sh tests/hidden.sh; echo 1..2");
+    place.rows(&[row]);
+    for _ in 0..2 {
+        let slow = place.evaluate("grade", &["--run", "run", "--test-seconds", "1"]);
+        assert!(slow.status == 0 && slow.printed.contains("0 of 1 resolved"), "{slow:?}");
+        assert_eq!(json_of(&place.path("run/m.evaluation.json"))["error_ids"], json!(["shop-1"]));
+    }
+    assert_eq!(place.lines("run/grades.jsonl").len(), 4, "each was judged twice, and not three times");
+    let anew = place.evaluate("grade", &["--run", "run", "--test-seconds", "60"]);
+    assert!(anew.status == 0 && anew.printed.contains("shop-1#1: resolved"), "{anew:?}");
+    let summary = place.program(&["summary", "run"]);
+    assert!(summary.printed.contains("2 rollouts of 1 tasks, 2 judged, 2 resolved"), "{summary:?}");
+}
+
+#[test]
 fn the_agent_never_sees_what_would_give_the_solution_away() {
     let place = Place::new();
     let server = Server::start([

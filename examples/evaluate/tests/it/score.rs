@@ -118,17 +118,26 @@ fn a_selector_of_ones_own_is_used_everywhere() {
     assert_eq!(selections(&place)[0].decisions[0].stage, "most steps");
     let resolved = |report: &Value| report["resolved_ids"] == json!(["shop-1"]);
     let report = || crate::place::json_of(&place.path("run/m.evaluation.json"));
-    place.evaluate("grade", &["--run", "run", "--selector", "longest.toml"]);
-    assert!(resolved(&report()));
-    place.evaluate("grade", &["--run", "run"]);
-    assert!(!resolved(&report()), "the hybrid selector takes a short one");
-    let summary = place.program(&["summary", "run", "--selector", "longest.toml"]);
-    assert!(summary.printed.contains("longest") && summary.printed.contains(", resolved\n"), "{summary:?}");
-    let scored = place.evaluate("score", &["--run", "run", "--selector", "longest.toml"]);
-    assert!(scored.status == 0 && is_right(&place), "{scored:?}");
+    // What chose the predictions is kept beside them.
     fs::write(place.path("longest.toml"), "stages = [{ stage = \"lengthiest\" }]").unwrap();
+    place.evaluate("grade", &["--run", "run"]);
+    assert!(resolved(&report()));
+    let summary = place.program(&["summary", "run"]);
+    assert!(summary.printed.contains("longest") && summary.printed.contains(", resolved\n"), "{summary:?}");
+    // Another one tells of itself, and leaves the predictions alone.
+    place.evaluate("grade", &["--run", "run", "--selector", "paper_lite"]);
+    assert!(!resolved(&report()), "this one takes a short one");
+    let summary = place.program(&["summary", "run", "--selector", "paper_lite"]);
+    assert!(summary.printed.contains("paper_lite") && summary.printed.contains(", unresolved\n"), "{summary:?}");
+    assert!(is_right(&place));
+    let scored = place.evaluate("score", &["--run", "run"]);
+    assert!(scored.status == 0 && is_right(&place), "{scored:?}");
     let wrong = place.program(&["summary", "run", "--selector", "longest.toml"]);
     assert!(wrong.status == 1 && wrong.complaint.contains("lengthiest"), "{wrong:?}");
+    let wrong = place.program(&["summary", "run", "--selector", "paper_light"]);
+    assert!(wrong.status == 1 && wrong.complaint.contains("`paper_lite`"), "what there is is named: {wrong:?}");
+    assert_eq!(place.evaluate("score", &["--run", "run", "--selector", "paper_lite"]).status, 0);
+    assert!(!is_right(&place), "what is chosen anew is chosen by this one");
 }
 
 #[test]

@@ -20,7 +20,6 @@ pub use strategy::Strategy;
 
 use super::changes::Tracking;
 use super::index::Index;
-use super::snapshot::Snapshot;
 use super::source::{self, Limits, Source};
 use super::tree::{Listing, Tree};
 use super::{WorkspaceError, blocking};
@@ -277,39 +276,5 @@ impl Drop for Home {
         if let Err(error) = lease::clear(&self.directory, &self.label) {
             tracing::warn!(path = %self.directory.display(), %error, "a workspace could not be removed");
         }
-    }
-}
-
-/// The files of a workspace as they were.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Original {
-    /// In memory, which is enough for small ones.
-    Memory(Arc<Snapshot>),
-    /// On disk.
-    Disk(Template),
-}
-
-impl From<Arc<Snapshot>> for Original {
-    fn from(snapshot: Arc<Snapshot>) -> Self {
-        Self::Memory(snapshot)
-    }
-}
-
-impl From<Snapshot> for Original {
-    fn from(snapshot: Snapshot) -> Self {
-        Self::Memory(Arc::new(snapshot))
-    }
-}
-
-impl From<Template> for Original {
-    fn from(template: Template) -> Self {
-        Self::Disk(template)
-    }
-}
-
-impl From<&Original> for Original {
-    fn from(original: &Original) -> Self {
-        original.clone()
     }
 }

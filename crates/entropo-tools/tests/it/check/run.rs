@@ -52,11 +52,21 @@ async fn results_are_found_by_rollout_and_check_and_a_patch_that_does_not_fit_is
     else {
         panic!()
     };
-    let [Err(AttemptError::Rejected { which: Patch::Tests, .. })] = &runs[&RolloutId::new("t", 5)]["two"][..] else {
-        panic!()
-    };
+    // A candidate's own file of that name does not stay.
+    let attempt = runs[&RolloutId::new("t", 5)]["two"][0].as_ref().unwrap();
+    assert_eq!((attempt.report.get("two"), attempt.report.get("mine")), (Some(Status::Failed), None));
     let attempt = runs[&RolloutId::new("t", 7)]["exit"][0].as_ref().unwrap();
     assert_eq!((attempt.status, attempt.report.complete), (sandbox::Status::Exited(3), false));
+}
+
+#[tokio::test]
+async fn tests_that_do_not_fit_the_original_are_told() {
+    let check = Check::new("c", Command::script("true"), LogFormat::Tap).tests(FIX.replace("-1\n", "-2\n"));
+    // Not even if a candidate makes what they are a patch of.
+    let runs = run(&Checker::new(files()), &[candidate(0, FIX)], &[check]).await.unwrap();
+    let [Err(AttemptError::Rejected { which: Patch::Tests, .. })] = &runs[&RolloutId::new("t", 0)]["c"][..] else {
+        panic!()
+    };
 }
 
 #[tokio::test]

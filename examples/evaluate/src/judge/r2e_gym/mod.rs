@@ -67,7 +67,7 @@ pub(super) async fn judge(
         return Err(Failure::task(instance.id(), reason));
     }
     if let Some(words) = forbidden::refused(patch, Some(ENVIRONMENT)) {
-        return Ok(Judged::rejected(&words));
+        return Ok(Judged::refused(words));
     }
     if let Some(words) = container.apply(patch, &APPLY).await? {
         return Ok(Judged::rejected(&words));
@@ -96,5 +96,5 @@ pub(super) async fn judge(
         ..InstanceReport::default()
     };
     report.others.insert(UNEXPECTED.to_owned(), differences.into());
-    Ok(Judged { report: Some(report), log: ran.log, notes })
+    Ok(Judged::report(report, ran.log, notes))
 }

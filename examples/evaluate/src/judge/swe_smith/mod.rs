@@ -52,7 +52,7 @@ pub(super) async fn judge(
         return Err(Failure::task(&row.instance_id, reason));
     }
     if let Some(words) = forbidden::refused(patch, None) {
-        return Ok(Judged::rejected(&words));
+        return Ok(Judged::refused(words));
     }
     if let Some(words) = container.apply(patch, &APPLY).await? {
         return Ok(Judged::rejected(&words));
@@ -80,7 +80,7 @@ pub(super) async fn judge(
         return Ok(Judged::contradicted(ran.log, ran.status));
     }
     let notes = format!(">>>>> Applied Patch\nthe tests ended with {:?}", ran.status);
-    Ok(Judged { report: Some(report), log: ran.log, notes })
+    Ok(Judged::report(report, ran.log, notes))
 }
 
 /// Takes back what the patch did to files of tests, and fails where it cannot. The harness names all at once, and then a single

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use entropo_core::format::swe_bench::SweBenchInstance;
 use entropo_tools::check::swe_bench::LogParser;
+use serde::Serialize;
 
 use super::log::Reading;
 use super::verdict::Asked;
@@ -26,7 +27,7 @@ const PYTEST: &str = "pytest --disable-warnings --color=no --tb=no --verbose";
 const ACTIVATE: &str = "source /opt/miniconda3/bin/activate; conda activate testbed; ";
 
 /// How the tests of repositories run that are not known here.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub(crate) struct OwnTests {
     /// The command that runs the tests of rows of SWE-smith whose repository is not known here, such as `go test -v ./...`.
     #[arg(long, value_name = "COMMAND", requires = "test_log")]
