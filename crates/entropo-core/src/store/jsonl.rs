@@ -14,12 +14,12 @@ use super::lock::LockedFile;
 /// An append-only file of records of type `T`, one JSON value a line; see [the module](super).
 #[derive(Debug)]
 pub struct JsonlStore<T> {
-    path: PathBuf,
-    file: LockedFile,
+    pub(super) path: PathBuf,
+    pub(super) file: LockedFile,
     format: Option<&'static str>,
-    records: Vec<T>,
+    pub(super) records: Vec<T>,
     recovery: Recovery,
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 /// What [`JsonlStore::open`] found.
@@ -212,11 +212,16 @@ fn prepare(mut file: &File, path: &Path, whole_bytes: u64, torn_bytes: u64) -> s
         file.sync_data()?;
     }
     file.seek(SeekFrom::Start(whole_bytes))?;
-    if cfg!(unix) && whole_bytes == 0 {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    if whole_bytes == 0 { sync_name(path) } else { Ok(()) }
+}
+
+/// Makes a new file's name as durable as what is in it.
+pub(super) fn sync_name(path: &Path) -> std::io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

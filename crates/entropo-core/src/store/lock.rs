@@ -15,13 +15,40 @@ pub(super) struct LockedFile(File);
 impl LockedFile {
     /// Opens the file for reading and writing, or creates it, and locks it without waiting.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(StoreError::io(path, "open"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(StoreError::io(path, "lock")(source)),
+        loop {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+            let file = file.map_err(StoreError::io(path, "open"))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: path.to_owned() }),
+                Err(TryLockError::Error(source)) => return Err(StoreError::io(path, "lock")(source)),
+            }
+            let locked = Self(file);
+            // Its holder may have put another file in its place in between.
+            if locked.is_at(path).map_err(StoreError::io(path, "look at"))? {
+                return Ok(locked);
+            }
         }
+    }
+
+    /// Whether this is the file of that name.
+    #[cfg(unix)]
+    fn is_at(&self, path: &Path) -> std::io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let (ours, there) = (
+            self.0.metadata()?,
+            match std::fs::metadata(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+                there => there?,
+            },
+        );
+        Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+    }
+
+    /// Open files cannot be replaced.
+    #[cfg(not(unix))]
+    fn is_at(&self, _: &Path) -> std::io::Result<bool> {
+        Ok(true)
     }
 
     /// The file; both its reader and its writer, for `&File` is both.

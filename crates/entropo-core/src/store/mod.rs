@@ -9,6 +9,8 @@
 //! A record is written only if it can be read back, so that no append can make its file unreadable (JSON has no
 //! infinity, for example, and readers limit nesting).
 //!
+//! What no longer holds can be taken away: [`retain`](JsonlStore::retain) puts a new file in the old one's place.
+//!
 //! One process holds a store at a time, through an advisory lock on the file that ends with the process. All records
 //! stay in memory.
 //!
@@ -33,6 +35,7 @@
 mod error;
 mod jsonl;
 mod lock;
+mod retain;
 mod trajectories;
 
 pub use error::StoreError;
