@@ -33,6 +33,7 @@ pub(super) async fn judge(
         Ended::Rejected { words } => Judged::rejected(&words),
         Ended::TimedOut { log } => Judged::timed_out(log),
         Ended::Killed { log } => Judged::error(log, "the tests were killed as the disk was full".to_owned()),
+        Ended::Untried { reason } => Judged::error(String::new(), reason),
         Ended::Cancelled => Judged::error(String::new(), "cancelled".to_owned()),
     })
 }

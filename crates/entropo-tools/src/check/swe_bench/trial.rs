@@ -18,6 +18,9 @@ const APPLY: [&str; 4] = [
     "patch --batch --forward --fuzz=5 -p1 -i",
 ];
 
+/// How long a step before the script may take.
+const STEP: Duration = Duration::from_secs(600);
+
 const PATCH: &str = "patch.diff";
 const SCRIPT: &str = "eval.sh";
 
@@ -58,6 +61,11 @@ pub enum Ended {
         /// What it printed until then.
         log: String,
     },
+    /// The patch could not even be tried: the repository or git is missing, or a step was stopped. There is no judgement.
+    Untried {
+        /// What happened.
+        reason: String,
+    },
     /// The trial was cancelled.
     Cancelled,
 }
@@ -95,31 +103,10 @@ impl Trial {
         for (name, text) in [(PATCH, &self.patch), (SCRIPT, &script)] {
             tokio::fs::write(files.join(name), text).await.map_err(SandboxError::Scratch)?;
         }
-        let patch = quoted(&sandbox.root().join(PATCH));
-        let mut words = String::new();
-        let mut applied = self.patch.is_empty();
-        for (number, way) in APPLY.into_iter().enumerate() {
-            if applied {
-                break;
-            }
-            if number > 0 {
-                // What a way leaves half done would make all that follow fail.
-                self.git(sandbox, "git checkout -- . ; git clean -fd", cancel).await?;
-            }
-            let result = self.git(sandbox, &format!("{way} {patch}"), cancel).await?;
-            if cancel.is_cancelled() {
-                return Ok(Ended::Cancelled);
-            }
-            applied = result.status.is_success();
-            words = result.output.into_text();
-        }
-        // All ways can fail and the patch still be there.
-        if !applied {
-            let there = self.git(sandbox, &format!("git apply --check --reverse {patch}"), cancel).await?;
-            applied = there.status.is_success();
-        }
-        if !applied {
-            return Ok(Ended::Rejected { words });
+        if !self.patch.is_empty()
+            && let Some(ended) = self.apply(sandbox, &quoted(&sandbox.root().join(PATCH)), cancel).await?
+        {
+            return Ok(ended);
         }
         let script = sandbox.root().join(SCRIPT);
         let command = Command::program("/bin/bash", [script]).timeout(self.timeout);
@@ -137,15 +124,56 @@ impl Trial {
         })
     }
 
-    async fn git(
+    /// Tries to apply the patch in one way after the other. How the trial ended, if in none.
+    async fn apply(
+        &self,
+        sandbox: &dyn Sandbox,
+        patch: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Ended>, SandboxError> {
+        // Without these nothing applies, which would say nothing of the patch.
+        match self.step(sandbox, "git --version", cancel).await? {
+            Ok(found) if found.status.is_success() => {}
+            Ok(failed) => {
+                let reason = failed.output.into_text();
+                return Ok(Some(Ended::Untried { reason: format!("the patch cannot be tried: {}", reason.trim()) }));
+            }
+            Err(ended) => return Ok(Some(ended)),
+        }
+        let mut words = String::new();
+        for (number, way) in APPLY.into_iter().enumerate() {
+            // What a way leaves half done would make all that follow fail.
+            let first = if number > 0 { "{ git checkout -- . ; git clean -fd ; } >/dev/null 2>&1 ; " } else { "" };
+            match self.step(sandbox, &format!("{first}{way} {patch}"), cancel).await? {
+                Ok(result) if result.status.is_success() => return Ok(None),
+                Ok(result) => words = result.output.into_text(),
+                Err(ended) => return Ok(Some(ended)),
+            }
+        }
+        // All ways can fail and the patch still be there.
+        Ok(match self.step(sandbox, &format!("git apply --check --reverse {patch}"), cancel).await? {
+            Ok(there) if there.status.is_success() => None,
+            Ok(_) => Some(Ended::Rejected { words }),
+            Err(ended) => Some(ended),
+        })
+    }
+
+    /// Runs a command in the repository to its end, or tells how the trial ended.
+    async fn step(
         &self,
         sandbox: &dyn Sandbox,
         command: &str,
         cancel: &CancellationToken,
-    ) -> Result<ExecResult, SandboxError> {
+    ) -> Result<Result<ExecResult, Ended>, SandboxError> {
         let script = format!("cd {} && {{ {command} ; }}", quoted(&self.repository));
         // Not the sandbox's shell, which may have a `patch` of its own.
-        sandbox.exec(self.at(Command::program("/bin/bash", ["-c", &script])), cancel).await
+        let script = Command::program("/bin/bash", ["-c", &script]).timeout(STEP);
+        let result = sandbox.exec(self.at(script), cancel).await?;
+        Ok(match result.status {
+            Status::Exited(_) => Ok(result),
+            Status::Cancelled => Err(Ended::Cancelled),
+            status => Err(Ended::Untried { reason: format!("`{command}` was stopped: {status:?}") }),
+        })
     }
 
     /// As root of the image has it, whose settings of git are in its home.

@@ -82,6 +82,15 @@ async fn a_patch_that_git_refuses_is_fuzzed_as_the_harness_does() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_tried_says_nothing_of_the_patch() {
+    let place = tempfile::tempdir().unwrap();
+    let Ended::Untried { reason } = trial(&place.path().join("nowhere"), FIX, SCRIPT, 60).await else {
+        panic!("judged without a repository")
+    };
+    assert!(reason.contains("nowhere"), "{reason}");
+}
+
+#[tokio::test]
 async fn an_empty_patch_changes_nothing() {
     assert!(!is_resolved(&trial(repository().path(), "", SCRIPT, 60).await));
 }
