@@ -29,8 +29,8 @@ use crate::live::{self, Live};
 use crate::model::ModelOptions;
 use crate::run::{Conduct, agent, files};
 use crate::score::rollouts;
-use crate::submit::{Choosing, score_rows};
-use crate::{report, settings};
+use crate::settings;
+use crate::submit::Choosing;
 
 /// Has a model write tests of each issue, and scores the rollouts of a run by them: `reproduction` is how many of the tests
 /// pass that fail on the code as it is.
@@ -116,7 +116,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let cancel = live::cancelled_by_ctrl_c();
     let unwritten = write(arguments, &range, &instances, &cancel).await?;
     let unscored = score(arguments, &range, &candidates, &cancel).await?;
-    let predictions = arguments.choosing.open(directory)?.write(directory, &candidates, |_| true)?;
+    let predictions = arguments.choosing.open(directory)?.write(directory, &candidates)?;
     println!("{predictions} predictions: {}", files::predictions(directory).display());
     if cancel.is_cancelled() {
         println!("interrupted; the same command goes on from there");
@@ -150,10 +150,13 @@ async fn write(
         Rollouts::new(agent(&arguments.model, &arguments.conduct)?, Arc::clone(range) as Arc<dyn Environment>)
             .concurrency(arguments.jobs)
             .observer(live.clone());
-    let (mut left, mut failure) = (jobs.len(), None);
+    let (mut left, mut unwritten) = (jobs.len(), None);
     let on_done = |done: &Trajectory| {
         bar.inc(1);
-        let tests = range.take(&done.id);
+        let (tests, failure) = range.take(&done.id);
+        if let Some(reason) = failure {
+            return live::say(&bar, &format!("{}: a test could not be run, {reason}", done.id));
+        }
         if matches!(done.exit, ExitReason::EnvironmentError | ExitReason::ModelError) {
             let error = done.error.as_deref().unwrap_or_default();
             return live::say(&bar, &format!("{}: {:?}, {error}", done.id, done.exit));
@@ -168,14 +171,14 @@ async fn write(
         match kept {
             Ok(()) => left -= 1,
             Err(error) => {
-                failure.get_or_insert(error);
+                unwritten.get_or_insert(error);
                 cancel.cancel();
             }
         }
     };
     testers.run(jobs, cancel, on_done).await;
     bar.finish_and_clear();
-    if let Some(error) = failure {
+    if let Some(error) = unwritten {
         return Err(error.into());
     }
     let tests: usize = written.iter().map(|one| one.tests.len()).sum();
@@ -189,15 +192,9 @@ async fn write(
 /// Takes away the scores of tasks that get new tests, before there are any.
 fn forget(arguments: &Arguments, jobs: &[RolloutJob]) -> Result<(), Failure> {
     let tasks: BTreeSet<&str> = jobs.iter().map(|job| job.id.task.as_str()).collect();
-    let mut rows = score_rows(&arguments.run)?;
-    let before = rows.len();
-    rows.retain(|row| row.name != ReproductionScorer::NAME || !tasks.contains(row.rollout.task.as_str()));
-    if rows.len() == before {
-        return Ok(());
-    }
-    let path = files::scores(&arguments.run);
-    let lines: Result<Vec<String>, _> = rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n")).collect();
-    report::put(&path, &lines.map_err(Failure::json(&path))?.concat())
+    let mut scores = JsonlStore::<ScoreRow>::open(files::scores(&arguments.run))?;
+    scores.retain(|row| row.name != ReproductionScorer::NAME || !tasks.contains(row.rollout.task.as_str()))?;
+    Ok(())
 }
 
 /// Scores the rollouts that have no score yet, and says how many could not be.
@@ -293,10 +290,10 @@ impl Range {
         Ok(TestingEpisode::new(&self.reproduction(instance).await?, workspace, sandbox, &task.problem)?)
     }
 
-    /// The tests of a tester that is done.
-    fn take(&self, id: &RolloutId) -> Vec<ReproductionTest> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        kept.map(|kept| kept.tests()).unwrap_or_default()
+    /// The tests of a tester that is done, and why one could not be run.
+    fn take(&self, id: &RolloutId) -> (Vec<ReproductionTest>, Option<String>) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(id).unwrap_or_default();
+        (kept.tests(), kept.failure())
     }
 
     /// The score of a rollout, and the highest there is.

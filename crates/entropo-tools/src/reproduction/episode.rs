@@ -1,6 +1,6 @@
 //! Where a testing agent works.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use entropo_agent::{EnvironmentError, Episode, Toolbox};
@@ -15,7 +15,14 @@ const MOST: usize = 10;
 
 /// The tests that were kept so far; a clone is the same list, so that it can be read after the episode.
 #[derive(Clone, Debug, Default)]
-pub struct KeptTests(Arc<Mutex<Vec<ReproductionTest>>>);
+pub struct KeptTests(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    tests: Vec<ReproductionTest>,
+    /// Why a test could not be run, if that happened.
+    failure: Option<String>,
+}
 
 impl KeptTests {
     /// An empty list.
@@ -25,12 +32,12 @@ impl KeptTests {
 
     /// The tests, in the order in which they were handed in.
     pub fn tests(&self) -> Vec<ReproductionTest> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().tests.clone()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().tests.len()
     }
 
     /// Whether there are none.
@@ -40,17 +47,32 @@ impl KeptTests {
 
     /// Adds a test; or the path of the one that says the same already.
     pub(super) fn add(&self, test: ReproductionTest) -> Result<(), String> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = same(&kept, &test) {
+        let mut kept = self.lock();
+        if let Some(before) = same(&kept.tests, &test) {
             return Err(before.path.clone());
         }
-        kept.push(test);
+        kept.tests.push(test);
         Ok(())
+    }
+
+    /// Notes that a test could not be run: what is kept is not all that would have been.
+    pub(super) fn fail(&self, reason: String) {
+        self.lock().failure.get_or_insert(reason);
+    }
+
+    /// Why a test could not be run, if that happened.
+    pub fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An [`Episode`] in which an agent writes tests of an issue. It is told the issue and nothing else: no candidate, no
-/// hidden test. Its patch is that of the tests that were kept.
+/// hidden test. Its patch is that of the tests that were kept. Where a test could not be run, which [`KeptTests::failure`] tells, more
+/// might have been.
 pub struct TestingEpisode {
     // Kept until the episode ends, as the tools work in it.
     _workspace: Workspace,

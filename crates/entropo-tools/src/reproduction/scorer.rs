@@ -11,7 +11,7 @@ use super::{Reproduction, ReproductionTest};
 use crate::check::{Attempt, AttemptError, Candidate, Check, Found, RunError};
 
 /// How often a run is tried that failed for reasons that are not the candidate's.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// The score `reproduction`: how many tests of the issue pass.
 ///

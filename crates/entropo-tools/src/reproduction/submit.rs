@@ -6,7 +6,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::prove::names;
-use super::{KeptTests, NotKept, Reproduction};
+use super::scorer::TRIES;
+use super::{KeptTests, NotKept, Reproduction, ReproductionTest};
 
 /// Proves a test and keeps it.
 pub struct SubmitTest {
@@ -30,8 +31,25 @@ impl SubmitTest {
         Self { reproduction, kept, most }
     }
 
+    /// Proves a test. Where it cannot be run, the agent cannot help it: it is tried again, and noted in the end.
+    async fn prove(&self, content: &str, cancel: &CancellationToken) -> Result<ReproductionTest, NotKept> {
+        let mut attempt = 1;
+        loop {
+            match self.reproduction.prove(content, cancel).await {
+                Err(why) if why.is_of_the_test() || cancel.is_cancelled() => return Err(why),
+                Err(why) if attempt == TRIES => {
+                    self.kept.fail(why.to_string());
+                    return Err(why);
+                }
+                Err(error) => tracing::warn!(attempt, %error, "a test is run again"),
+                proven => return proven,
+            }
+            attempt += 1;
+        }
+    }
+
     async fn submit(&self, content: &str, cancel: &CancellationToken) -> Result<String, NotKept> {
-        let test = self.reproduction.prove(content, cancel).await?;
+        let test = self.prove(content, cancel).await?;
         let said = format!("Kept as {}. Failing, as it should: {}.", test.path, names(&test.fails));
         self.kept.add(test).map(|()| said).map_err(NotKept::Same)
     }

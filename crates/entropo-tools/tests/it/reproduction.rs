@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use entropo_agent::select::Scores;
 use entropo_agent::select::scorer::{Scorer, score_all};
-use entropo_agent::{Agent, ScriptedModel};
+use entropo_agent::{Agent, ScriptedModel, Tool};
 use entropo_core::{AssistantMessage, ExitReason, Message, Outcome, RolloutId, ToolCall, Trajectory};
 use entropo_tools::check::{AttemptError, Checker, LogFormat};
-use entropo_tools::reproduction::{NotKept, Reproduction, ReproductionTest, TestRunner, TestingEpisode};
+use entropo_tools::reproduction::{
+    KeptTests, NotKept, Reproduction, ReproductionTest, SubmitTest, SubmitTestArgs, TestRunner, TestingEpisode,
+};
 use entropo_tools::{Command, LocalSandbox, Sandbox, SandboxError, Snapshot, Workspace, sandbox};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -219,6 +221,21 @@ async fn a_place_that_fails_is_tried_again_and_is_no_score_in_the_end() {
     opened.store(0, Ordering::SeqCst);
     let refused = prove(&all, &asserts("names", "you", "hello you")).await.unwrap_err();
     assert!(matches!(refused, NotKept::Attempt(AttemptError::Sandbox(_))) && !refused.is_of_the_test());
+
+    // A tester cannot mend that: the test is tried again, and what could not be run is known.
+    let submit = |content: &str| SubmitTestArgs { content: content.to_owned() };
+    for (failures, failure) in [(2, false), (3, true)] {
+        opened.store(0, Ordering::SeqCst);
+        fails.store(failures, Ordering::SeqCst);
+        let kept = KeptTests::new();
+        let tool = SubmitTest::new(all.clone(), kept.clone(), 10);
+        let cancel = CancellationToken::new();
+        assert_eq!(tool.call(submit(&asserts("greets", "", "hello")), &cancel).await.is_err(), failure);
+        assert_eq!((kept.len(), kept.failure().is_some()), (usize::from(!failure), failure));
+        // What the test itself is to blame for is no such failure.
+        assert!(tool.call(submit("exit 3"), &cancel).await.is_err());
+        assert_eq!(kept.failure().is_some(), failure);
+    }
 }
 
 #[tokio::test]
