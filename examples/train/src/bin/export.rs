@@ -44,6 +44,11 @@ enum Target {
 }
 
 impl Target {
+    /// Whether a file may have rows of several kinds.
+    fn takes_any(self) -> bool {
+        matches!(self, Self::Tokens)
+    }
+
     fn write(self, row: &Row) -> Result<Value, ExportError> {
         match self {
             Self::Trl => export::trl(row),
@@ -67,22 +72,29 @@ fn main() -> ExitCode {
 
 fn go(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let to = &arguments.to;
-    let (mut out, mut written, mut last) = (NewFile::begin(to)?, 0, None);
+    let (mut out, mut written, mut first) = (NewFile::begin(to)?, 0, None);
     for path in &arguments.rows {
         let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
         for line in Lines::new(BufReader::new(file)) {
             let at = |error: &dyn Error| place(path, line.number, error);
             let row =
                 parse(line.value.as_ref().map_err(|error| at(error))?, Format::Auto).map_err(|error| at(&error))?;
+            let kind = row.record.kind();
+            let before = *first.get_or_insert(kind);
+            if kind != before && !arguments.format.takes_any() {
+                let words = format!(
+                    "a {kind:?} after rows of the kind {before:?}; who reads the file takes one: write them apart"
+                );
+                return Err(at(&*Box::<dyn Error>::from(words)).into());
+            }
             let row_out = arguments.format.write(&row).map_err(|error| at(&error))?;
             writeln!(out, "{row_out}")?;
             written += 1;
-            last = Some(row.record.kind());
         }
     }
     out.keep()?;
     println!("{written} rows are in {}", to.display());
-    if let (Target::LlamaFactory, Some(kind)) = (arguments.format, last) {
+    if let (Target::LlamaFactory, Some(kind)) = (arguments.format, first) {
         let name = to.file_name().unwrap_or_default().to_string_lossy();
         println!("for dataset_info.json: {}", export::dataset_info(&name, kind));
     }

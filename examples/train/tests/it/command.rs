@@ -100,6 +100,16 @@ fn rows_go_to_other_trainers_whole_or_not_at_all() {
     let written = go("llama-factory", &rows);
     assert!(words(&written.stdout).contains("dataset_info.json"), "{}", words(&written.stderr));
     assert!(crate::support::text(&to).lines().all(|line| line.contains("conversations")));
+    let mixed = place.path("mixed.jsonl");
+    let demonstration = r#"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yes"}]}"#;
+    std::fs::write(&mixed, format!("{demonstration}\n{row}\n")).unwrap();
+    for format in ["trl", "llama-factory", "openai"] {
+        let other = place.path("other.jsonl");
+        let refused = export(&["--format", format, "--to", other.to_str().unwrap(), mixed.to_str().unwrap()]);
+        let complaint = words(&refused.stderr);
+        assert!(!refused.status.success() && !other.exists(), "{format}");
+        assert!(complaint.contains("mixed.jsonl, line 2") && complaint.contains("write them apart"), "{complaint}");
+    }
     let again = go("trl", &rows);
     assert!(!again.status.success() && words(&again.stderr).contains("there already"), "{}", words(&again.stderr));
 }
