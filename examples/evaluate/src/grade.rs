@@ -1,6 +1,6 @@
 //! `evaluate grade`: patches, judged by running tests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -104,6 +104,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Some(run) => Some(JsonlStore::<Grade>::open(files::grades(run))?),
         None => None,
     };
+    if let Some(grades) = &mut grades {
+        // First, so that nobody takes what no longer holds for a judgement if there is no other in the end.
+        let left: HashSet<&RolloutId> = work.jobs.iter().filter_map(|job| job.rollout.as_ref()).collect();
+        grades.retain(|grade| !left.contains(&grade.id))?;
+    }
 
     let cancel = live::cancelled_by_ctrl_c();
     let grounds = Grounds::new(arguments.confinement.clone(), arguments.choice.directory(), arguments.jobs.max(1));

@@ -58,10 +58,9 @@ impl Grade {
 
 /// The basis on which patches are judged now.
 pub(crate) struct Bases {
-    confinement: String,
-    tests: String,
     test_seconds: u64,
-    rows: BTreeMap<String, String>,
+    /// Of each instance what is the same for all patches.
+    instances: BTreeMap<String, String>,
 }
 
 impl Bases {
@@ -70,25 +69,24 @@ impl Bases {
         tests: &OwnTests,
         instances: &[Arc<Instance>],
     ) -> Result<Self, Failure> {
-        let text = |settings: Result<String, _>| settings.map_err(Failure::json(Path::new("the settings")));
-        let rows = instances.iter().map(|one| Ok((one.id().to_owned(), digest::row(one)?)));
-        Ok(Self {
-            confinement: text(serde_json::to_string(confinement))?,
-            tests: text(serde_json::to_string(tests))?,
-            test_seconds: confinement.test_seconds,
-            rows: rows.collect::<Result<_, Failure>>()?,
-        })
+        let tests = serde_json::to_string(tests).map_err(Failure::json(Path::new("the settings")))?;
+        let of = |instance: &Arc<Instance>| {
+            let (row, place) = (digest::row(instance)?, confinement.basis(instance)?);
+            // No other rows have a command that is not their own.
+            let tests = match &**instance {
+                Instance::SweBench(row) if dataset::is_swe_smith(row) => &tests,
+                _ => "",
+            };
+            Ok((instance.id().to_owned(), digest(&[&row, &place, tests])))
+        };
+        let instances = instances.iter().map(of).collect::<Result<_, Failure>>()?;
+        Ok(Self { test_seconds: confinement.test_seconds, instances })
     }
 
     /// That of one patch.
     pub(crate) fn of(&self, instance: &Instance, patch: &str) -> Basis {
-        let row = self.rows.get(instance.id()).map_or("", String::as_str);
-        // No other rows have a command that is not their own.
-        let tests = match instance {
-            Instance::SweBench(row) if dataset::is_swe_smith(row) => &self.tests,
-            _ => "",
-        };
-        Basis { hash: digest(&[row, patch, &self.confinement, tests]), test_seconds: self.test_seconds }
+        let whole = self.instances.get(instance.id()).map_or("", String::as_str);
+        Basis { hash: digest(&[whole, patch]), test_seconds: self.test_seconds }
     }
 }
 

@@ -63,6 +63,17 @@ enum Network {
     Off,
 }
 
+impl Confinement {
+    /// What of it the judgement on an instance's patches rests on: in images little is asked for.
+    pub(crate) fn basis(&self, instance: &Instance) -> Result<String, Failure> {
+        let asked = match instance {
+            Instance::Local(_) => serde_json::to_string(self),
+            _ => serde_json::to_string(&(self.network == Some(Network::Off))),
+        };
+        asked.map_err(Failure::json(Path::new("the settings")))
+    }
+}
+
 /// Lays files down and opens sandboxes.
 pub(crate) struct Grounds {
     confinement: Confinement,

@@ -1,6 +1,8 @@
 //! The files that are left of judging, named and shaped as SWE-bench's harness names and shapes them.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,8 +29,10 @@ pub(crate) fn directory(output: &Path, run_id: &str, model: &str, instance: &str
 /// Writes a file, whole or not at all.
 pub(crate) fn put(path: &Path, text: &str) -> Result<(), Failure> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(directory).and_then(|file| {
-        std::fs::write(file.path(), text)?;
+    let readable = std::fs::Permissions::from_mode(0o666); // less what the user's mask takes
+    let written = tempfile::Builder::new().permissions(readable).tempfile_in(directory).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)
     });
     written.map(drop).map_err(Failure::file(path))
@@ -76,7 +80,7 @@ impl Run<'_> {
             (Some(broken.len()), Some(doubtful.len()));
         (report.infra_failure_ids, report.ambiguous_failure_ids) = (Some(broken), Some(doubtful));
         report.failure_reasons = Some(reasons);
-        let path = self.output.join(format!("{}.{}.json", model.replace('/', "__"), self.run_id));
+        let path = self.output.join(format!("{}.{}.json", model, self.run_id).replace('/', "__"));
         put_json(&path, &report)?;
         Ok(format!(
             "{} of {} resolved ({:.1} %); {} unresolved, {} empty, {} without a prediction, {} not judged\nreport: {}",

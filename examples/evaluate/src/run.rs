@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use entropo_agent::select::sampling::Budget;
+use entropo_agent::select::sampling::{Budget, StopRule};
 use entropo_agent::{Agent, CancellationToken, DropObservations, Limits, RolloutJob, Rollouts, Sampling};
 use entropo_core::format::swe_bench::Instance;
 use entropo_core::{ExitReason, JsonlStore, RolloutId, StoreError, Task, Trajectory, TrajectoryStore};
@@ -124,8 +124,8 @@ pub(crate) struct Conduct {
     /// Seconds at most for each rollout.
     #[arg(long, default_value_t = 3600)]
     max_seconds: u64,
-    /// US dollars at most for each rollout; needs --prices.
-    #[arg(long)]
+    /// US dollars at most for each rollout.
+    #[arg(long, requires = "prices")]
     max_cost: Option<f64>,
     /// Leave old tool answers out when the conversation has more tokens than this.
     #[arg(long, value_name = "TOKENS")]
@@ -199,10 +199,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let rollouts = Rollouts::new(agent, Arc::new(Instances::new(grounds, &instances)))
         .concurrency(arguments.jobs)
         .observer(live.clone());
+    let mut waits = false;
     let early = loop {
         let (jobs, early) = work.next();
         bar.set_position((work.there() + saved(&early)) as u64);
         if jobs.is_empty() || cancel.is_cancelled() {
+            break early;
+        }
+        // Scores come from other commands: a second wave would be made whatever became of the first.
+        waits = work.needs_scores() && !work.tried.is_empty();
+        if waits {
             break early;
         }
         work.make(&rollouts, jobs, &live, &bar, &cancel).await;
@@ -216,10 +222,15 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let is_asked = |task: &str| work.tasks.iter().any(|one| one.id == task);
     waves::write(output, is_asked, early)?;
     // Opened anew, as it is known only now what is settled.
-    let count = arguments.choosing.open(output)?.write(output, work.store.records(), is_asked)?;
+    let count = arguments.choosing.open(output)?.write(output, work.store.records())?;
     println!("{there} of {whole} rollouts are made: {}", files::trajectories(output).display());
     if saved > 0 {
         println!("{saved} are not needed: the answers of {settled} tasks are settled");
+    }
+    if waits {
+        println!(
+            "a rule of the budget goes by scores: give the rollouts theirs, then the same command makes the next wave"
+        );
     }
     let missing = work.tried.iter().filter(|id| !work.store.contains(id)).count();
     if missing > 0 {
@@ -252,6 +263,12 @@ impl Work {
         let asked: HashSet<&str> = self.tasks.iter().map(|task| task.id.as_str()).collect();
         let each = self.each();
         self.store.iter().filter(|one| one.id.rollout < each && asked.contains(one.id.task.as_str())).count()
+    }
+
+    /// Whether a rule goes by scores.
+    fn needs_scores(&self) -> bool {
+        let mut rules = self.budget.iter().flat_map(|budget| &budget.rules);
+        rules.any(|rule| matches!(rule, StopRule::Accept { .. }))
     }
 
     /// The rollouts that are to be made next, and the tasks that need no more. What could not be made is not tried again.

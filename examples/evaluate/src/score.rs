@@ -1,6 +1,6 @@
 //! `evaluate score`: rollouts, scored by the tests that a repository has itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{self, Choice};
+use crate::digest::{self, digest};
 use crate::failure::Failure;
 use crate::ground::{Confinement, Grounds, Places};
 use crate::live;
@@ -54,12 +55,17 @@ pub(crate) struct Arguments {
 struct Baseline {
     task: String,
     report: TestReport,
+    /// A hash of how they were run; not known of those that older versions kept.
+    #[serde(default)]
+    basis: Option<String>,
 }
 
 /// What is needed to score.
 struct Range<'a> {
     grounds: Arc<Grounds>,
     repetitions: NonZeroUsize,
+    /// How the tests of each task are run now.
+    bases: BTreeMap<String, String>,
     jobs: usize,
     bar: &'a ProgressBar,
     cancel: &'a CancellationToken,
@@ -70,7 +76,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         arguments.choice.read()?.into_iter().map(|one| (one.id().to_owned(), Arc::new(one))).collect();
     let directory = &arguments.run;
     let rollouts = rollouts(directory)?;
+    let bases = bases(arguments, instances.values())?;
     let mut scores = JsonlStore::<ScoreRow>::open(files::scores(directory))?;
+    let outdated = forget(&files::baselines(directory), &bases, &mut scores)?;
+    if outdated > 0 {
+        println!("the tests of {outdated} tasks are run otherwise than before: their scores are made anew");
+    }
     let scored: HashSet<&RolloutId> =
         scores.iter().filter(|row| row.name == RegressionScorer::NAME).map(|row| &row.rollout).collect();
     let asked: Vec<(&Arc<Instance>, &Trajectory)> =
@@ -85,7 +96,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let bar = live::bar(left.len() as u64, "scored");
     let jobs = arguments.jobs.max(1);
     let grounds = Arc::new(Grounds::new(arguments.confinement.clone(), arguments.choice.directory(), jobs));
-    let range = Range { grounds, repetitions: arguments.repetitions, jobs, bar: &bar, cancel: &cancel };
+    let range = Range { grounds, repetitions: arguments.repetitions, bases, jobs, bar: &bar, cancel: &cancel };
     let baselines = range.baselines(directory, &left).await?;
     let mut made = range.scores(&left, &baselines);
     let mut count = 0;
@@ -98,7 +109,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     drop(made);
     bar.finish_and_clear();
     drop(scores); // read by the selector
-    let predictions = arguments.choosing.open(directory)?.write(directory, &rollouts, |_| true)?;
+    let predictions = arguments.choosing.open(directory)?.write(directory, &rollouts)?;
     let missing = left.len() - count;
     println!(
         "{} of {} rollouts are scored: {}",
@@ -112,6 +123,35 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(130));
     }
     Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How the tests of each instance are run, as a hash.
+fn bases<'a>(
+    arguments: &Arguments,
+    instances: impl Iterator<Item = &'a Arc<Instance>>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let repetitions = arguments.repetitions.to_string();
+    let basis = |instance: &Arc<Instance>| {
+        let (row, place) = (digest::row(instance)?, arguments.confinement.basis(instance)?);
+        Ok((instance.id().to_owned(), digest(&[&row, &place, &repetitions])))
+    };
+    instances.map(basis).collect()
+}
+
+/// Takes away what is known of tasks whose tests are run otherwise now, and their scores. Says how many these are.
+fn forget(
+    baselines: &Path,
+    bases: &BTreeMap<String, String>,
+    scores: &mut JsonlStore<ScoreRow>,
+) -> Result<usize, Failure> {
+    let mut store = JsonlStore::<Baseline>::open(baselines)?;
+    let is_other =
+        |one: &Baseline| one.basis.is_some() && bases.get(&one.task).is_some_and(|now| one.basis.as_ref() != Some(now));
+    let outdated: BTreeSet<String> = store.iter().filter(|one| is_other(one)).map(|one| one.task.clone()).collect();
+    // Scores first: without a baseline nobody would know that they are of another one.
+    scores.retain(|row| row.name != RegressionScorer::NAME || !outdated.contains(&row.rollout.task))?;
+    store.retain(|one| !outdated.contains(&one.task))?;
+    Ok(outdated.len())
 }
 
 /// The rollouts of a run.
@@ -143,7 +183,8 @@ impl Range<'_> {
         while let Some((instance, report)) = found.next().await {
             match report {
                 Ok(report) => {
-                    store.append(&Baseline { task: instance.id().to_owned(), report: report.clone() })?;
+                    let (task, basis) = (instance.id().to_owned(), self.bases.get(instance.id()).cloned());
+                    store.append(&Baseline { task, report: report.clone(), basis })?;
                     known.insert(instance.id().to_owned(), report);
                 }
                 Err(_) if self.cancel.is_cancelled() => {}

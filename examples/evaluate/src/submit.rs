@@ -142,16 +142,10 @@ impl Chooser {
         Ok(chosen)
     }
 
-    /// Writes `predictions.jsonl`, the rollouts that are submitted of some tasks, `selections.json`, why, and `selector.json`, by
+    /// Writes `predictions.jsonl`, the rollouts that are submitted, `selections.json`, why, and `selector.json`, by
     /// what. Says how many.
-    pub(crate) fn write(
-        &self,
-        run: &Path,
-        rollouts: &[Trajectory],
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> Result<usize, Failure> {
-        let mut chosen = self.choose(rollouts)?;
-        chosen.retain(|(_, one)| is_wanted(&one.id.task));
+    pub(crate) fn write(&self, run: &Path, rollouts: &[Trajectory]) -> Result<usize, Failure> {
+        let chosen = self.choose(rollouts)?;
         let lines = chosen.iter().map(|(_, one)| Prediction::of(one).to_value().to_string() + "\n");
         report::put(&files::predictions(run), &lines.collect::<String>())?;
         let selections: Vec<&Selection> = chosen.iter().map(|(selection, _)| selection).collect();

@@ -46,11 +46,16 @@ struct Summary {
     resolved: usize,
     exits: BTreeMap<String, usize>,
     usage: Usage,
+    /// Of the rollouts whose cost is known.
     cost_usd: Option<f64>,
+    /// How many these are.
+    priced: usize,
     seconds: f64,
     mean_steps: f64,
     /// Of the tasks whose rollouts are all judged, at least k of them.
     at_k: Vec<AtK>,
+    /// Tasks of which some rollouts are judged and not all: they are not in `at_k`.
+    half_judged: usize,
     per_task: BTreeMap<String, TaskSummary>,
 }
 
@@ -131,9 +136,11 @@ fn summarise(
         exits: BTreeMap::new(),
         usage: Usage::default(),
         cost_usd: None,
+        priced: 0,
         seconds: 0.0,
         mean_steps: 0.0,
         at_k: Vec::new(),
+        half_judged: 0,
         per_task: BTreeMap::new(),
     };
     for rollout in rollouts {
@@ -147,6 +154,7 @@ fn summarise(
         task.usage.add(&rollout.usage);
         task.seconds += seconds;
         summary.judged += judged;
+        summary.priced += usize::from(rollout.usage.cost_nano_usd.is_some());
         summary.resolved += resolved;
         summary.usage.add(&rollout.usage);
         summary.seconds += seconds;
@@ -160,6 +168,8 @@ fn summarise(
                 (Some(id.rollout), grades.get(id).map(|grade| grade.resolved));
         }
     }
+    let half = summary.per_task.values().filter(|task| task.judged > 0 && task.judged < task.rollouts);
+    summary.half_judged = half.count();
     summary.at_k = at_k(&tasks, chooser, grades)?;
     Ok(summary)
 }
@@ -223,7 +233,10 @@ fn table(summary: &Summary) -> String {
     let Summary { model, tasks, rollouts, judged, resolved, usage, seconds, mean_steps, .. } = summary;
     let mut text = format!("{model}: {rollouts} rollouts of {tasks} tasks, {judged} judged, {resolved} resolved\n");
     let each = |whole: f64| whole / (*rollouts).max(1) as f64;
-    let cost = summary.cost_usd.map_or("unknown".to_owned(), |cost| format!("{cost:.4} US dollars"));
+    let mut cost = summary.cost_usd.map_or("unknown".to_owned(), |cost| format!("{cost:.4} US dollars"));
+    if summary.cost_usd.is_some() && summary.priced < *rollouts {
+        _ = write!(cost, " for {} of the rollouts, unknown for the others", summary.priced);
+    }
     _ = writeln!(text, "  cost     {cost}");
     _ = writeln!(
         text,
@@ -253,6 +266,13 @@ fn table(summary: &Summary) -> String {
             let (pass, best) = (shown(pass_interval), shown(best_interval));
             _ = writeln!(text, "{k:>4} {tasks:>6} {pass:>22} {best:>22} {regret:>8.3}{sampled}");
         }
+    }
+    if summary.half_judged > 0 {
+        let count = summary.half_judged;
+        _ = writeln!(
+            text,
+            "{count} tasks are left out, as not all of their rollouts are judged; these can be the hard ones"
+        );
     }
     _ = writeln!(text, "\n{:<40} {:>8} {:>9} {:>10} {:>9}  submitted", "task", "resolved", "of", "tokens", "seconds");
     for (task, one) in &summary.per_task {

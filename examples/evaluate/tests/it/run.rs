@@ -79,6 +79,22 @@ fn rollouts_are_made_judged_and_summed_up_and_never_twice() {
 }
 
 #[test]
+fn making_one_rollout_anew_leaves_the_predictions_of_the_others() {
+    let place = Place::new();
+    let mut other = place.row();
+    other["id"] = json!("shop-2");
+    place.rows(&[place.row(), other]);
+    let right = || vec![edit("add() { echo $(($1 + $2)); }"), finish()];
+    let server = Server::start([right(), right()]);
+    let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run"];
+    assert_eq!(place.evaluate("run", &arguments).status, 0);
+    let one = [&arguments[..], &["--instance", "shop-2"]].concat();
+    let ran = place.evaluate("run", &one);
+    assert!(ran.status == 0 && ran.printed.contains("2 predictions"), "{ran:?}");
+    assert_eq!(place.lines("run/predictions.jsonl").len(), 2);
+}
+
+#[test]
 fn a_summary_is_drawn_with_its_intervals() {
     let place = Place::new();
     let rows = [1, 2, 3].map(|number| {
@@ -154,12 +170,19 @@ fn rollouts_whose_patches_cannot_be_judged_by_tests_solve_nothing() {
     row["repository"] = json!("./shop");
     row["test"] = json!("sleep 2; sh tests/hidden.sh; echo 1..2");
     place.rows(&[row]);
+    // Nobody can judge it now: what was judged before is none of this row's.
+    fs::rename(place.path("shop"), place.path("away")).unwrap();
+    let nothing = place.evaluate("grade", &["--run", "run", "--test-seconds", "1"]);
+    assert!(nothing.status == 1 && nothing.printed.contains("shop-1#1: not judged"), "{nothing:?}");
+    assert_eq!(json_of(&place.path("run/m.evaluation.json"))["incomplete_ids"], json!([]));
+    assert!(place.program(&["summary", "run"]).printed.contains("0 judged, 0 resolved"));
+    fs::rename(place.path("away"), place.path("shop")).unwrap();
     for _ in 0..2 {
         let slow = place.evaluate("grade", &["--run", "run", "--test-seconds", "1"]);
         assert!(slow.status == 0 && slow.printed.contains("0 of 1 resolved"), "{slow:?}");
         assert_eq!(json_of(&place.path("run/m.evaluation.json"))["error_ids"], json!(["shop-1"]));
     }
-    assert_eq!(place.lines("run/grades.jsonl").len(), 4, "each was judged twice, and not three times");
+    assert_eq!(place.lines("run/grades.jsonl").len(), 2);
     let anew = place.evaluate("grade", &["--run", "run", "--test-seconds", "60"]);
     assert!(anew.status == 0 && anew.printed.contains("shop-1#1: resolved"), "{anew:?}");
     let summary = place.program(&["summary", "run"]);

@@ -172,3 +172,27 @@ fn what_cannot_be_scored_is_told() {
     let ran = place.evaluate("score", &["--run", "run"]);
     assert!(ran.status == 1 && ran.printed.contains("only rows of our own format"), "{ran:?}");
 }
+
+#[test]
+fn scores_of_tests_that_are_run_otherwise_are_made_anew() {
+    let (place, server) = (place(), server());
+    made(&place, &server, &[]);
+    assert_eq!(place.evaluate("score", &["--run", "run"]).status, 0);
+    let other = json!({"rollout": {"task": "shop-1", "rollout": 0}, "name": "verifier", "value": 0.5});
+    let rows = fs::read_to_string(place.path("run/scores.jsonl")).unwrap();
+    fs::write(place.path("run/scores.jsonl"), format!("{other}\n{rows}")).unwrap();
+    // The test has another name now, which no score of the other one may be held against.
+    let mut row = place.lines("tasks.jsonl").remove(0);
+    let test = row["test"].as_str().unwrap().replace("sh tests/own.sh;", "sh tests/own.sh | sed 's/still/yet/';");
+    row["test"] = json!(test);
+    place.rows(&[row]);
+    let scored = place.evaluate("score", &["--run", "run"]);
+    assert!(scored.status == 0 && scored.printed.contains("the tests of 1 tasks are run otherwise"), "{scored:?}");
+    let rows = place.lines("run/scores.jsonl");
+    assert_eq!((rows.len(), &rows[0]), (11, &other));
+    assert!(rows[1..].iter().any(|row| row["value"] == json!(1.0)), "{rows:?}");
+    let [baseline] = &place.lines("run/baselines.jsonl")[..] else { panic!() };
+    assert_eq!(baseline["report"]["tests"], json!({"yet takes": "passed"}));
+    let again = place.evaluate("score", &["--run", "run", "--repetitions", "3"]);
+    assert!(again.printed.contains("run otherwise"), "{again:?}");
+}

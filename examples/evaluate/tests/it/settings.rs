@@ -14,6 +14,7 @@ fn run(place: &Place, other: &[&str]) -> Ran {
     let mut arguments: Vec<&str> =
         usual.into_iter().filter(|(name, _)| !other.contains(name)).flat_map(|(name, value)| [name, value]).collect();
     arguments.extend(other);
+    arguments.extend(["--prices", "1", "1"]); // no setting, and needed by others
     place.evaluate("run", &arguments)
 }
 
@@ -83,4 +84,12 @@ fn a_directory_of_an_older_version_is_gone_on_with() {
     let now: Value = json_of(&path);
     assert_eq!((&now["max_seconds"], &now["sandbox"]), (&json!(1), &json!("local")));
     assert!(is_refused(&run(&place, &["--max-seconds", "2"])));
+}
+
+#[test]
+fn a_limit_on_costs_needs_prices() {
+    let place = Place::new();
+    let arguments = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--output", "run", "--max-cost", "1"];
+    let ran = place.evaluate("run", &arguments);
+    assert!(ran.status == 2 && ran.complaint.contains("--prices"), "{ran:?}");
 }

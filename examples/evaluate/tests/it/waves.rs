@@ -50,3 +50,34 @@ fn rollouts_of_a_settled_answer_are_not_made() {
     assert_eq!(crate::place::json_of(&place.path("run/settled.json")), json!([]));
     assert!(run(&["-n", "6", "--budget", "budget.toml"]).unwrap_err().contains("cannot be used with"));
 }
+
+#[test]
+fn a_rule_that_goes_by_scores_waits_for_them() {
+    let place = Place::new();
+    let (old, new) = ("add() { echo $(($1 - $2)); }", "add() { echo $(($1 + $2)); }");
+    let edit = json!({"command": "str_replace", "path": "shop.sh", "old_str": old, "new_str": new});
+    let script = || vec![("editor", edit.clone()), ("finish", json!({}))];
+    let server = Server::start([script(), script()]);
+    let budget =
+        "rollouts = 6\nwave = 2\n[[rules]]\nrule = \"accept\"\nverifier = { name = \"verifier\", at_least = 0.9 }";
+    fs::write(place.path("budget.toml"), budget).unwrap();
+    let run = || {
+        let arguments = ["--base-url", &server.url, "--model", "m", "--output", "run", "--budget", "budget.toml"];
+        let ran = place.evaluate("run", &arguments);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran.printed
+    };
+    let printed = run();
+    assert!(printed.contains("2 of 6 rollouts are made") && printed.contains("goes by scores"), "{printed}");
+    let score = |number: u32, value: f64| {
+        json!({"rollout": {"task": "shop-1", "rollout": number}, "name": "verifier", "value": value}).to_string() + "\n"
+    };
+    fs::write(place.path("run/scores.jsonl"), score(0, 0.5) + &score(1, 0.2)).unwrap();
+    let printed = run();
+    assert!(printed.contains("4 of 6 rollouts are made") && printed.contains("goes by scores"), "{printed}");
+    fs::write(place.path("run/scores.jsonl"), score(0, 0.5) + &score(3, 0.95)).unwrap();
+    let printed = run();
+    assert!(printed.contains("4 of 6 rollouts are made") && printed.contains("2 are not needed"), "{printed}");
+    assert!(!printed.contains("goes by scores"), "{printed}");
+    assert_eq!(server.asked(), 8);
+}
