@@ -22,6 +22,7 @@
 //! `docs/selection.md` has the presets, the maths, and the faults of a published selector that must not come back.
 
 mod agreement;
+mod changed;
 mod config;
 mod finished;
 pub mod learned;
@@ -44,6 +45,7 @@ mod within;
 use entropo_core::{RolloutId, Trajectory};
 use serde::{Deserialize, Serialize};
 
+pub use changed::Changed;
 pub use config::{Preset, SelectorConfig, StageConfig};
 pub use finished::Finished;
 pub use majority::{EmptyPatch, Majority};

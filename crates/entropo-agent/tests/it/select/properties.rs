@@ -36,6 +36,7 @@ fn any_stage() -> impl Strategy<Value = StageConfig> {
     let missing = || prop_oneof![Just(Missing::Drop), Just(Missing::Keep)];
     prop_oneof![
         Just(StageConfig::Finished(entropo_agent::select::Finished {})),
+        Just(StageConfig::Changed(entropo_agent::select::Changed::default())),
         (0_usize..4).prop_map(|steps| StageConfig::Within(Within { steps: Some(steps), ..Within::default() })),
         (name(), missing()).prop_map(|(name, missing)| StageConfig::Score(Score { missing, ..Score::new(name) })),
         (name(), 0_u8..4, missing()).prop_map(|(name, above, missing)| {

@@ -228,6 +228,7 @@ fn presets_are_the_published_orders() {
     let spelled = |preset: Preset| {
         let spelled = |stage: &StageConfig| match stage {
             StageConfig::Finished(_) => "finished".to_owned(),
+            StageConfig::Changed(_) => "changed".to_owned(),
             StageConfig::Score(score) => format!("best {}", score.name),
             StageConfig::Threshold(threshold) => format!("{} > {}", threshold.name, threshold.above),
             StageConfig::Steps(Steps { prefer }) => format!("{prefer:?}"),
@@ -239,7 +240,7 @@ fn presets_are_the_published_orders() {
     let verified = "finished, best regression, best reproduction, verifier > 0.01, Most";
     assert_eq!(spelled(Preset::PaperVerified), verified);
     assert_eq!(spelled(Preset::PaperLite), "finished, verifier > 0.01, Fewest");
-    assert_eq!(spelled(Preset::Hybrid), verified.replace("Most", "Fewest"));
+    assert_eq!(spelled(Preset::Hybrid), verified.replace("Most", "Fewest").replace("finished", "finished, changed"));
     let r2e = "the top 0.5 by verifier, best regression, best reproduction, best verifier";
     assert_eq!(spelled(Preset::R2eHybrid), r2e);
 }
