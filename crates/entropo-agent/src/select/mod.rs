@@ -27,6 +27,7 @@ mod config;
 mod finished;
 pub mod learned;
 mod majority;
+mod numbers;
 pub mod patch;
 mod random;
 pub mod sampling;

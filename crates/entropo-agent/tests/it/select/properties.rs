@@ -42,7 +42,7 @@ fn any_stage() -> impl Strategy<Value = StageConfig> {
         (name(), 0_u8..4, missing()).prop_map(|(name, above, missing)| {
             StageConfig::Threshold(Threshold { missing, ..Threshold::new(name, f64::from(above) / 100.0) })
         }),
-        (name(), 0.0..1.0_f64, missing())
+        (name(), 0.01..=1.0_f64, missing())
             .prop_map(|(name, share, missing)| StageConfig::Top(Top { missing, ..Top::new(name, share) })),
         prop_oneof![Just(Prefer::Fewest), Just(Prefer::Most)].prop_map(|prefer| StageConfig::Steps(Steps { prefer })),
         any::<bool>().prop_map(|votes| {

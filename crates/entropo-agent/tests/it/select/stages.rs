@@ -224,6 +224,27 @@ fn every_stage_is_configuration() {
 }
 
 #[test]
+fn numbers_out_of_range_are_refused_where_they_are_read() {
+    let stage = |text: String| toml::from_str::<SelectorConfig>(&format!("stages = [{{ {text} }}]"));
+    let refused = |text: String| stage(text).unwrap_err().to_string();
+    for wrong in ["0", "-0.5", "1.01", "50", "nan", "inf"] {
+        let error = refused(format!(r#"stage = "top", name = "verifier", share = {wrong}"#));
+        assert!(error.contains("a share above 0 and at most 1"), "{error}");
+    }
+    for wrong in ["nan", "inf", "-inf"] {
+        for start in [r#"stage = "threshold", name = "a", above"#, r#"stage = "weighted_vote", weight = "a", missing"#]
+        {
+            let error = refused(format!("{start} = {wrong}"));
+            assert!(error.contains("a finite number"), "{error}");
+        }
+    }
+    for right in ["0.5", "1", "1e-9"] {
+        assert!(stage(format!(r#"stage = "top", name = "a", share = {right}"#)).is_ok(), "{right}");
+    }
+    assert!(stage(r#"stage = "threshold", name = "regression", above = -12"#.to_owned()).is_ok());
+}
+
+#[test]
 fn presets_are_the_published_orders() {
     let spelled = |preset: Preset| {
         let spelled = |stage: &StageConfig| match stage {
