@@ -23,7 +23,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::learned::Learned;
-use super::{Finished, Majority, Prefer, Random, Score, Stage, Steps, Threshold, TieBreak, Top, WeightedVote, Within};
+use super::{
+    Changed, Finished, Majority, Prefer, Random, Score, Stage, Steps, Threshold, TieBreak, Top, WeightedVote, Within,
+};
 
 /// A whole selector: the stages of the preset, if there is one, and then its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +62,8 @@ pub enum Preset {
 pub enum StageConfig {
     /// See [`Finished`].
     Finished(Finished),
+    /// See [`Changed`].
+    Changed(Changed),
     /// See [`Within`].
     Within(Within),
     /// See [`Score`].
@@ -93,20 +97,24 @@ impl Preset {
 }
 
 impl StageConfig {
-    /// Finished, then best `regression`, then best `reproduction`, then `verifier` above 0.01, then fewest steps: the
-    /// order in which EntroPO's text puts them.
+    /// Finished, changed, then best `regression`, then best `reproduction`, then `verifier` above 0.01, then fewest steps:
+    /// the order in which EntroPO's text puts them, and `changed`, which it does not have. Without it, a rollout that
+    /// changed nothing breaks no test and wins by its steps.
     pub fn hybrid() -> Vec<Self> {
-        Self::execution_and_verifier(Prefer::Fewest)
+        let mut stages = Self::execution_and_verifier(Prefer::Fewest);
+        stages.insert(1, Self::Changed(Changed::default()));
+        stages
     }
 
-    /// EntroPO's published script for SWE-bench Verified: as [`hybrid`](Self::hybrid), but most steps at the end.
+    /// EntroPO's published script for SWE-bench Verified: as [`hybrid`](Self::hybrid) without `changed`, and most steps at
+    /// the end.
     pub fn paper_verified() -> Vec<Self> {
         Self::execution_and_verifier(Prefer::Most)
     }
 
     /// EntroPO's published script for SWE-bench Lite: finished, `verifier` above 0.01, fewest steps.
     pub fn paper_lite() -> Vec<Self> {
-        let mut stages = Self::hybrid();
+        let mut stages = Self::execution_and_verifier(Prefer::Fewest);
         stages.retain(|stage| !matches!(stage, Self::Score(_)));
         stages
     }
@@ -130,6 +138,7 @@ impl StageConfig {
     pub(super) fn build(self) -> Box<dyn Stage> {
         match self {
             Self::Finished(stage) => Box::new(stage),
+            Self::Changed(stage) => Box::new(stage),
             Self::Within(stage) => Box::new(stage),
             Self::Score(stage) => Box::new(stage),
             Self::Threshold(stage) => Box::new(stage),

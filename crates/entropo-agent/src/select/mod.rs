@@ -22,10 +22,12 @@
 //! `docs/selection.md` has the presets, the maths, and the faults of a published selector that must not come back.
 
 mod agreement;
+mod changed;
 mod config;
 mod finished;
 pub mod learned;
 mod majority;
+mod numbers;
 pub mod patch;
 mod random;
 pub mod sampling;
@@ -44,6 +46,7 @@ mod within;
 use entropo_core::{RolloutId, Trajectory};
 use serde::{Deserialize, Serialize};
 
+pub use changed::Changed;
 pub use config::{Preset, SelectorConfig, StageConfig};
 pub use finished::Finished;
 pub use majority::{EmptyPatch, Majority};

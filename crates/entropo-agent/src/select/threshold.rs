@@ -3,7 +3,7 @@
 use entropo_core::Trajectory;
 use serde::{Deserialize, Serialize};
 
-use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge};
+use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge, numbers};
 
 /// Drops the candidates whose score is known to be at most a threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,7 +11,8 @@ use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge};
 pub struct Threshold {
     /// The name in [`Scores`].
     pub name: String,
-    /// Scores at or below are dropped.
+    /// Scores at or below are dropped; a finite number.
+    #[serde(deserialize_with = "numbers::finite")]
     pub above: f64,
     /// What becomes of a candidate without the score. By default it stays: it is not known to be below.
     #[serde(default = "keep_missing")]

@@ -3,7 +3,7 @@
 use entropo_core::Trajectory;
 use serde::{Deserialize, Serialize};
 
-use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge};
+use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge, numbers};
 
 /// Keeps a share of the candidates, those with the highest scores.
 ///
@@ -14,7 +14,8 @@ use super::{Measured, Missing, Rule, Scores, Stage, Verdict, judge};
 pub struct Top {
     /// The name in [`Scores`].
     pub name: String,
-    /// The share to keep, between 0 and 1.
+    /// The share to keep, above 0 and at most 1.
+    #[serde(deserialize_with = "numbers::share")]
     pub share: f64,
     /// What becomes of a candidate without the score; by default it is dropped.
     #[serde(default = "drop_missing")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agreement::changes;
 use super::patch::PatchRules;
-use super::{Measured, Rule, Scores, Stage, Verdict, judge, shown};
+use super::{Measured, Rule, Scores, Stage, Verdict, judge, numbers, shown};
 
 /// Sums that differ by less than this share are equal: the rest is rounding.
 const ROUNDING: f64 = 1e-12;
@@ -22,7 +22,7 @@ pub struct WeightedVote {
     /// The name of the score that is the weight.
     pub weight: String,
     /// The weight of a candidate without the score; by default it has no vote.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "numbers::finite_if_any", skip_serializing_if = "Option::is_none")]
     pub missing: Option<f64>,
     /// When two patches are the same.
     #[serde(default)]

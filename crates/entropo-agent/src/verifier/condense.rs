@@ -26,8 +26,12 @@ impl Condensed {
     }
 }
 
-/// The text of an attempt of `steps` turns with as few turns' answers left out as make it fit `budget` by `count`. The last
-/// `keep` turns lose nothing.
+/// The text of an attempt of `steps` turns without the answers of so many of its oldest turns that it fits `budget` by `count`,
+/// if there is such a number. The last `keep` turns lose nothing.
+///
+/// It is the smallest such number where leaving out one turn more never counts more. Answers that are no longer than what
+/// would stand for them stay, so bytes never do; but a short answer may have fewer tokens than `[omitted]`, and then more
+/// turns than had to may go.
 pub(super) fn fitting(
     transcript: &Transcript,
     [steps, keep]: [usize; 2],
@@ -36,23 +40,37 @@ pub(super) fn fitting(
 ) -> Result<(String, Condensed), MissingScore> {
     let mut turns = transcript.answered();
     turns.retain(|turn| turn.turn + keep <= steps);
-    // A text without the answers of more turns is shorter, so the fewest that must go are found by halves; first of all the
-    // whole text is tried, for most attempts fit, and last of all, if nothing else fits, the shortest.
-    let (mut found, mut open) = (None, 0..turns.len() + 1);
-    let (mut middle, mut tokens) = (0, 0);
-    while !open.is_empty() {
-        let without = turns.get(..middle).unwrap_or_default();
+    let mut without = |oldest: usize| {
+        let without = turns.get(..oldest).unwrap_or_default();
         let text = transcript.text(without);
-        tokens = count(&text)?;
+        Ok::<_, MissingScore>((count(&text)?, text, Condensed::of(without)))
+    };
+    // First of all the whole text is tried, for most attempts fit.
+    let (mut found, mut open, mut middle) = (None, 0..turns.len() + 1, 0);
+    while !open.is_empty() {
+        let (tokens, text, condensed) = without(middle)?;
         if tokens <= budget {
-            found = Some((text, Condensed::of(without)));
+            found = Some((text, condensed));
             open.end = middle;
         } else {
             open.start = middle + 1;
         }
         middle = open.start + open.len() / 2;
     }
-    found.ok_or_else(|| MissingScore::TooLong { tokens, budget, condensed: Condensed::of(&turns) })
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    // Halves pass over what fits where the count goes up again.
+    let mut shortest = None;
+    for oldest in 0..=turns.len() {
+        let (tokens, text, condensed) = without(oldest)?;
+        if tokens <= budget {
+            return Ok((text, condensed));
+        }
+        shortest = shortest.filter(|(least, _)| *least < tokens).or(Some((tokens, condensed)));
+    }
+    let (tokens, condensed) = shortest.unwrap_or_default();
+    Err(MissingScore::TooLong { tokens, budget, condensed })
 }
 
 #[cfg(test)]
@@ -66,8 +84,14 @@ mod tests {
         Ok(text.len())
     }
 
+    /// A counter like a tokenizer's, to which `[omitted]` is more than a short answer.
+    fn words(text: &str) -> Result<usize, MissingScore> {
+        Ok(text.split_whitespace().count() + 4 * text.matches("[omitted]").count())
+    }
+
     fn answers() -> impl Strategy<Value = Vec<Vec<String>>> {
-        prop::collection::vec(prop::collection::vec("[a-z\n]{0,60}", 0..3), 0..8)
+        let answer = prop_oneof!["[a-z\n]{0,60}", "[a-z ]{0,20}\n{0,60}"];
+        prop::collection::vec(prop::collection::vec(answer, 0..3), 0..8)
     }
 
     #[test]
@@ -85,7 +109,51 @@ mod tests {
         assert_eq!((condensed.turns, tokens), (2, whole - 3 * (50 - "[omitted]".len())), "the last turn stays");
     }
 
+    #[test]
+    fn what_fits_is_found_behind_an_answer_that_is_shorter_than_what_stands_for_it() {
+        let answers = [vec!["x".repeat(100)], vec!["\n".repeat(50)], vec!["y".to_owned()]];
+        let trajectory = attempt(&answers);
+        let transcript = Transcript::of(&trajectory);
+        let budget = transcript.text(&[]).len() - 100 + "[omitted]".len();
+        let (text, condensed) = fitting(&transcript, [3, 1], budget, bytes).unwrap();
+        assert_eq!((text.len(), condensed), (budget, Condensed { turns: 1, observations: 1, bytes: 100 }));
+        // In words, the second turn is shorter than what would stand for it, though not in bytes.
+        let trajectory = attempt(&[vec!["x ".repeat(100)], vec!["a-long-single-word".to_owned()], vec![]]);
+        let transcript = Transcript::of(&trajectory);
+        let budget = words(&transcript.text(&[])).unwrap() - 95;
+        let (_, condensed) = fitting(&transcript, [3, 1], budget, words).unwrap();
+        assert_eq!(condensed.turns, 1);
+        let error = fitting(&transcript, [3, 1], budget - 1, words).unwrap_err();
+        let MissingScore::TooLong { tokens, condensed, .. } = error else { panic!("{error}") };
+        assert_eq!((tokens, condensed.turns), (budget, 1), "the shortest, not the one with the least in it");
+    }
+
     proptest! {
+        #[test]
+        fn nothing_that_fits_is_refused(
+            answers in answers(), keep in 0usize..4, place in any::<prop::sample::Index>(), over in 0usize..3,
+        ) {
+            let trajectory = attempt(&answers);
+            let (transcript, steps) = (Transcript::of(&trajectory), trajectory.steps());
+            let mut candidates = transcript.answered();
+            candidates.retain(|turn| turn.turn + keep <= steps);
+            for count in [bytes, words] {
+                let lengths: Vec<usize> =
+                    (0..=candidates.len()).map(|oldest| count(&transcript.text(&candidates[..oldest])).unwrap()).collect();
+                let budget = place.get(&lengths).saturating_sub(over);
+                match fitting(&transcript, [steps, keep], budget, count) {
+                    Ok((text, condensed)) => {
+                        prop_assert_eq!(&text, &transcript.text(&candidates[..condensed.turns]));
+                        prop_assert!(count(&text).unwrap() <= budget);
+                    }
+                    Err(MissingScore::TooLong { tokens, .. }) => {
+                        prop_assert!(tokens > budget && Some(&tokens) == lengths.iter().min(), "{:?} {}", lengths, budget);
+                    }
+                    Err(error) => prop_assert!(false, "{error}"),
+                }
+            }
+        }
+
         #[test]
         fn condensing_keeps_what_it_must_and_takes_no_more_than_it_needs(
             answers in answers(), keep in 0usize..4, budget in 0usize..800,

@@ -20,6 +20,7 @@ pub(super) struct Transcript {
 /// A part of a transcript.
 struct Part {
     tag: &'static str,
+    /// As it is shown: what is counted is what stands there.
     text: String,
     /// The assistant turn, counted from 1, that it answers, if it answers one and was not written by the policy.
     answers: Option<usize>,
@@ -50,10 +51,10 @@ impl Transcript {
                 }
             };
             let answers = (tag != "[ASSISTANT]" && turn > 0).then_some(turn);
-            parts.push(Part { tag, text: plain(&text), answers });
+            parts.push(Part { tag, text: shown(&text), answers });
         }
         let patch = if trajectory.outcome.patch.trim().is_empty() { NO_CHANGES } else { &trajectory.outcome.patch };
-        parts.push(Part { tag: "[PATCH]", text: plain(patch), answers: None });
+        parts.push(Part { tag: "[PATCH]", text: shown(patch), answers: None });
         Self { parts }
     }
 
@@ -77,7 +78,7 @@ impl Transcript {
     pub(super) fn text(&self, without: &[Answered]) -> String {
         let omitted = |part: &Part| part.answers.is_some_and(|turn| without.iter().any(|other| other.turn == turn));
         let parts = self.parts.iter().map(|part| {
-            let text = if omitted(part) { OMITTED } else { part.text.trim_end_matches('\n') };
+            let text = if omitted(part) { OMITTED } else { &part.text };
             format!("{}\n{text}\n", part.tag)
         });
         parts.collect::<Vec<_>>().join("\n")
@@ -89,6 +90,11 @@ fn words(said: &AssistantMessage) -> String {
     let calls = said.tool_calls.iter().map(|call| format!("{} {}", call.name, call.arguments));
     let content = Some(said.content.clone()).filter(|content| !content.trim().is_empty());
     content.into_iter().chain(calls).collect::<Vec<_>>().join("\n")
+}
+
+/// A text as it stands in a part.
+fn shown(text: &str) -> String {
+    plain(text.trim_end_matches('\n'))
 }
 
 /// A text in which no tag of ours is one.

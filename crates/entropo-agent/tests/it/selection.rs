@@ -1,6 +1,7 @@
 //! Choosing one of many. The numbers name the faults of published selectors that must not come back (anchors, 2.10).
 
-use entropo_agent::select::{Finished, Score, Scores, SelectionError, Stage, Steps, Threshold, Verdict};
+use entropo_agent::select::patch::PatchRules;
+use entropo_agent::select::{Changed, Finished, Score, Scores, SelectionError, Stage, Steps, Threshold, Verdict};
 use entropo_agent::{Selector, StageConfig};
 use entropo_core::{ExitReason, Message, RolloutId, Trajectory};
 use proptest::prelude::*;
@@ -8,6 +9,7 @@ use proptest::prelude::*;
 fn candidate(number: usize, exit: ExitReason, steps: usize, scores: &[(&str, f64)]) -> Trajectory {
     let mut trajectory = Trajectory::empty(RolloutId::new("task", number), "model", 0, exit);
     trajectory.messages = vec![Message::assistant("x"); steps];
+    trajectory.outcome.patch = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a\n+b\n".to_owned();
     trajectory.outcome.scores = scores.iter().map(|(name, score)| ((*name).to_owned(), *score)).collect();
     trajectory
 }
@@ -67,6 +69,25 @@ fn the_hybrid_goes_through_its_stages_in_order() {
     );
     assert_eq!(survivors(&Selector::from_config(StageConfig::paper_verified()), &candidates), [4]);
     assert_eq!(survivors(&Selector::from_config(StageConfig::paper_lite()), &candidates), [1, 2]);
+}
+
+#[test]
+fn the_hybrid_takes_no_empty_patch_while_another_is_left() {
+    // Nothing changed is nothing broken: it is best by its tests, and it has the fewest steps.
+    let test_only = "diff --git a/tests/x.py b/tests/x.py\n--- a/tests/x.py\n+++ b/tests/x.py\n@@ -1 +1 @@\n-a\n+b\n";
+    let mut idle = [finished(0, 1, &[("regression", 9.0)]), finished(1, 1, &[("regression", 9.0)])];
+    idle[0].outcome.patch = "\n".to_owned();
+    idle[1].outcome.patch = test_only.to_owned();
+    let candidates = [idle[0].clone(), idle[1].clone(), finished(2, 30, &[("regression", 8.0)])];
+    let selection = Selector::hybrid().select(&candidates.iter().collect::<Vec<_>>()).unwrap();
+    assert_eq!(selection.chosen, Some(RolloutId::new("task", 2)), "{}", selection.explain());
+    assert!(selection.explain().contains("changed: drops task#0, it changes nothing that counts\n"));
+    let selection = Selector::hybrid().select(&idle.iter().collect::<Vec<_>>()).unwrap();
+    assert_eq!((selection.chosen.clone(), selection.tied), (Some(RolloutId::new("task", 0)), 2));
+    assert!(selection.explain().contains("changed: passed over, it would keep nobody\n"), "{}", selection.explain());
+    assert_eq!(survivors(&Selector::from_config(StageConfig::paper_lite()), &candidates), [0, 1], "as published");
+    let every_file = only(Changed { patch: PatchRules::every_file() });
+    assert_eq!(survivors(&every_file, &candidates), [1, 2]);
 }
 
 #[test]
@@ -153,7 +174,7 @@ fn verdicts_belong_to_rollouts_in_whatever_order_they_come() {
 
 #[test]
 fn configuration_is_readable_and_strict() {
-    let text = r#"[{"stage":"finished"},{"stage":"score","name":"regression"},
+    let text = r#"[{"stage":"finished"},{"stage":"changed"},{"stage":"score","name":"regression"},
         {"stage":"score","name":"reproduction"},{"stage":"threshold","name":"verifier","above":0.01},
         {"stage":"steps","prefer":"fewest"}]"#;
     let stages: Vec<StageConfig> = serde_json::from_str(text).unwrap();

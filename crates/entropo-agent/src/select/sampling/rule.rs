@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use entropo_core::{RolloutId, Trajectory};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::sequential::is_mode;
 use crate::select::agreement::changes;
 use crate::select::patch::PatchRules;
-use crate::select::{Measured, Rule, Scores, Stage, Verdict, judge};
+use crate::select::{Measured, Rule, Scores, Stage, Verdict, judge, numbers};
 
 /// A reason to stop. Only rollouts that the agent finished, with a patch that changes something, are answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,8 @@ pub enum StopRule {
     },
     /// The most frequent patch is the one that the policy makes most often, up to an error; see [`super::evidence`].
     Sequential {
-        /// The chance of saying so of another patch, between 0 and 1.
+        /// The chance of saying so of another patch, above 0 and below 1; with another number it never says so.
+        #[serde(deserialize_with = "numbers::error")]
         error: f64,
         /// When two patches are the same.
         #[serde(default)]
@@ -39,7 +40,8 @@ pub enum StopRule {
         /// Scores that must be there and high enough.
         #[serde(default)]
         checks: Vec<Check>,
-        /// The probability that must be.
+        /// The probability that must be, from 0 to 1.
+        #[serde(deserialize_with = "probable")]
         verifier: Check,
     },
 }
@@ -50,8 +52,17 @@ pub enum StopRule {
 pub struct Check {
     /// The score's name.
     pub name: String,
-    /// The lowest value that passes.
+    /// The lowest value that passes; a finite number.
+    #[serde(deserialize_with = "numbers::finite")]
     pub at_least: f64,
+}
+
+/// A check of a probability.
+fn probable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Check, D::Error> {
+    let check = Check::deserialize(deserializer)?;
+    let holds = (0.0..=1.0).contains(&check.at_least);
+    numbers::checked(check.at_least, holds, "a probability from 0 to 1, as at_least of the verifier")?;
+    Ok(check)
 }
 
 /// An answer that is settled.

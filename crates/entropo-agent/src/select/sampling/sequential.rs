@@ -28,10 +28,10 @@ pub fn evidence(ours: usize, theirs: usize) -> f64 {
 }
 
 /// Whether the `appeared`-th answer (from 1) with `votes`, its first included, against the `runner_up`'s is the mode,
-/// with a chance of at most `error` ever to say so wrongly.
+/// with a chance of at most `error` ever to say so wrongly; never, where that is not above 0 and below 1.
 pub fn is_mode(appeared: usize, votes: usize, runner_up: usize, error: f64) -> bool {
     let share = error / (appeared as f64 * (appeared as f64 + 1.0));
-    votes > 0 && share > 0.0 && evidence(votes - 1, runner_up) >= 1.0 / share
+    votes > 0 && share > 0.0 && error < 1.0 && evidence(votes - 1, runner_up) >= 1.0 / share
 }
 
 #[cfg(test)]
@@ -69,7 +69,12 @@ mod tests {
     fn how_many_equal_votes_are_enough() {
         let needed = |error| (1..99).find(|&votes| is_mode(1, votes, 0, error)).unwrap();
         assert_eq!([needed(0.2), needed(0.1), needed(0.05), needed(0.01)], [6, 8, 9, 12]);
-        assert!(!is_mode(1, 0, 0, 0.5) && !is_mode(1, 50, 0, 0.0) && !is_mode(1, 50, 0, f64::NAN));
+        assert!(
+            !is_mode(1, 0, 0, 0.5)
+                && !is_mode(1, 50, 0, 0.0)
+                && !is_mode(1, 50, 0, f64::NAN)
+                && !is_mode(1, 50, 0, 1.0)
+        );
         assert!(is_mode(1, 9, 0, 0.05) && !is_mode(2, 9, 0, 0.05), "who came second needs more");
     }
 }

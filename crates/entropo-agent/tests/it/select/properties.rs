@@ -36,12 +36,13 @@ fn any_stage() -> impl Strategy<Value = StageConfig> {
     let missing = || prop_oneof![Just(Missing::Drop), Just(Missing::Keep)];
     prop_oneof![
         Just(StageConfig::Finished(entropo_agent::select::Finished {})),
+        Just(StageConfig::Changed(entropo_agent::select::Changed::default())),
         (0_usize..4).prop_map(|steps| StageConfig::Within(Within { steps: Some(steps), ..Within::default() })),
         (name(), missing()).prop_map(|(name, missing)| StageConfig::Score(Score { missing, ..Score::new(name) })),
         (name(), 0_u8..4, missing()).prop_map(|(name, above, missing)| {
             StageConfig::Threshold(Threshold { missing, ..Threshold::new(name, f64::from(above) / 100.0) })
         }),
-        (name(), 0.0..1.0_f64, missing())
+        (name(), 0.01..=1.0_f64, missing())
             .prop_map(|(name, share, missing)| StageConfig::Top(Top { missing, ..Top::new(name, share) })),
         prop_oneof![Just(Prefer::Fewest), Just(Prefer::Most)].prop_map(|prefer| StageConfig::Steps(Steps { prefer })),
         any::<bool>().prop_map(|votes| {

@@ -112,6 +112,29 @@ async fn what_is_not_needed_is_not_made() {
     }
 }
 
+#[test]
+fn a_budget_that_promises_nothing_is_refused_where_it_is_read() {
+    let read = |rule: &str| toml::from_str::<Budget>(&format!("rollouts = 16\nwave = 2\nrules = [{{ {rule} }}]"));
+    let sequential = |error: &str| format!(r#"rule = "sequential", error = {error}"#);
+    for wrong in ["0", "1", "1.5", "5", "-0.1", "nan", "inf"] {
+        let error = read(&sequential(wrong)).unwrap_err().to_string();
+        assert!(error.contains("a chance of error above 0 and below 1"), "{error}");
+    }
+    let accept = |verifier: &str, check: &str| {
+        let check = format!(r#"checks = [{{ name = "regression", at_least = {check} }}]"#);
+        format!(r#"rule = "accept", verifier = {{ name = "verifier", at_least = {verifier} }}, {check}"#)
+    };
+    for wrong in ["-0.1", "1.1", "90", "nan"] {
+        let error = read(&accept(wrong, "1")).unwrap_err().to_string();
+        assert!(error.contains("a probability from 0 to 1") || wrong == "nan", "{error}");
+    }
+    assert!(read(&accept("0.9", "inf")).unwrap_err().to_string().contains("a finite number"));
+    for right in [sequential("0.05"), accept("0", "12"), accept("1", "-3")] {
+        let budget = read(&right).unwrap();
+        assert_eq!(toml::from_str::<Budget>(&toml::to_string(&budget).unwrap()).unwrap(), budget);
+    }
+}
+
 #[tokio::test]
 async fn seeds_alone_decide() {
     let rules = vec![StopRule::Majority { patch: PatchRules::default() }];

@@ -224,10 +224,32 @@ fn every_stage_is_configuration() {
 }
 
 #[test]
+fn numbers_out_of_range_are_refused_where_they_are_read() {
+    let stage = |text: String| toml::from_str::<SelectorConfig>(&format!("stages = [{{ {text} }}]"));
+    let refused = |text: String| stage(text).unwrap_err().to_string();
+    for wrong in ["0", "-0.5", "1.01", "50", "nan", "inf"] {
+        let error = refused(format!(r#"stage = "top", name = "verifier", share = {wrong}"#));
+        assert!(error.contains("a share above 0 and at most 1"), "{error}");
+    }
+    for wrong in ["nan", "inf", "-inf"] {
+        for start in [r#"stage = "threshold", name = "a", above"#, r#"stage = "weighted_vote", weight = "a", missing"#]
+        {
+            let error = refused(format!("{start} = {wrong}"));
+            assert!(error.contains("a finite number"), "{error}");
+        }
+    }
+    for right in ["0.5", "1", "1e-9"] {
+        assert!(stage(format!(r#"stage = "top", name = "a", share = {right}"#)).is_ok(), "{right}");
+    }
+    assert!(stage(r#"stage = "threshold", name = "regression", above = -12"#.to_owned()).is_ok());
+}
+
+#[test]
 fn presets_are_the_published_orders() {
     let spelled = |preset: Preset| {
         let spelled = |stage: &StageConfig| match stage {
             StageConfig::Finished(_) => "finished".to_owned(),
+            StageConfig::Changed(_) => "changed".to_owned(),
             StageConfig::Score(score) => format!("best {}", score.name),
             StageConfig::Threshold(threshold) => format!("{} > {}", threshold.name, threshold.above),
             StageConfig::Steps(Steps { prefer }) => format!("{prefer:?}"),
@@ -239,7 +261,7 @@ fn presets_are_the_published_orders() {
     let verified = "finished, best regression, best reproduction, verifier > 0.01, Most";
     assert_eq!(spelled(Preset::PaperVerified), verified);
     assert_eq!(spelled(Preset::PaperLite), "finished, verifier > 0.01, Fewest");
-    assert_eq!(spelled(Preset::Hybrid), verified.replace("Most", "Fewest"));
+    assert_eq!(spelled(Preset::Hybrid), verified.replace("Most", "Fewest").replace("finished", "finished, changed"));
     let r2e = "the top 0.5 by verifier, best regression, best reproduction, best verifier";
     assert_eq!(spelled(Preset::R2eHybrid), r2e);
 }
