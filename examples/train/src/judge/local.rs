@@ -6,10 +6,10 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use entropo_train::adapter::{Adapter, Bits, QuantisationConfig};
 use entropo_train::burn::tensor::{Device, FloatDType};
-use entropo_train::checkpoint::{CONFIG, CheckpointError, LoadOptions, load_with};
+use entropo_train::checkpoint::{CONFIG, CheckpointError, LoadOptions, Weights, load_with};
 use entropo_train::decoder::DecoderConfig;
 use entropo_train::text::ChatFormat;
-use entropo_train::verifier::{HEAD, Head, Judging, LocalVerifier};
+use entropo_train::verifier::{HEAD, Head, HeadBasis, Judging, LocalVerifier};
 use serde_json::Map;
 
 use super::error::JudgeError;
@@ -67,6 +67,7 @@ fn bits(text: &str) -> Result<Bits, String> {
 /// A model's verifier, all but its weights.
 pub(super) struct Prepared<'a> {
     arguments: &'a LocalArguments,
+    name: String,
     directory: PathBuf,
     device: Device,
     judging: Arc<Judging>,
@@ -92,7 +93,10 @@ impl LocalArguments {
             tokens,
             fields: Map::new(),
         };
-        Ok((Prepared { arguments: self, directory, device, judging: Arc::new(judging) }, identity))
+        Ok((
+            Prepared { arguments: self, name: name.to_owned(), directory, device, judging: Arc::new(judging) },
+            identity,
+        ))
     }
 
     fn weights(&self) -> String {
@@ -119,12 +123,17 @@ impl Prepared<'_> {
         };
         let mut decoder = load_with(&self.directory, &self.device, &options)?;
         bar.finish_and_clear();
-        if let Some(adapter) = adapter {
-            decoder = decoder.with_adapter(&Adapter::load(adapter, &decoder)?)?;
+        let adapter =
+            adapter.as_ref().map(|path| Ok::<_, JudgeError>((path, Adapter::load(path, &decoder)?))).transpose()?;
+        if let Some((_, adapter)) = &adapter {
+            decoder = decoder.with_adapter(adapter)?;
         }
         let verifier = LocalVerifier::new(&decoder, &self.judging).batch_tokens(*batch_tokens);
         let Some(head) = head else { return Ok(verifier) };
-        Ok(verifier.head(Head::load(head, decoder.config().hidden_size, &self.judging.fingerprint())?))
+        let named = adapter.as_ref().map(|(path, adapter)| (path.display().to_string(), adapter));
+        let named = named.as_ref().map(|(name, adapter)| (name.as_str(), *adapter));
+        let basis = HeadBasis::new(&self.judging, (&self.name, &Weights::open(&self.directory)?), named);
+        Ok(verifier.head(Head::load(head, decoder.config().hidden_size, &basis)?))
     }
 }
 

@@ -6,9 +6,10 @@ use std::process::Command;
 
 use entropo_core::stats::{Temperature, logit};
 use entropo_core::{Trajectory, TrajectoryStore};
-use entropo_train::checkpoint::load;
+use entropo_train::adapter::{Adapter, LoraConfig};
+use entropo_train::checkpoint::{Weights, load};
 use entropo_train::text::ChatFormat;
-use entropo_train::verifier::{Head, Judging};
+use entropo_train::verifier::{Head, HeadBasis, Judging};
 use serde_json::Value;
 
 use super::place::{Place, attempt, attempts};
@@ -131,8 +132,8 @@ fn scoring_goes_on_where_it_was_and_never_mixes() {
     assert_eq!(sorted("scores.jsonl"), pieces);
 }
 
-#[test]
-fn a_head_judges_in_the_place_of_the_words() {
+/// A place with a head of the bare model in `head`, and one of the model with the adapter `one` beside it.
+fn place_with_heads() -> Place {
     let place = Place::new();
     place.store("judged.jsonl", &attempts(0..1));
     let decoder = load(&place.path("model"), &Default::default()).unwrap();
@@ -140,12 +141,50 @@ fn a_head_judges_in_the_place_of_the_words() {
     let format = ChatFormat::from_dir(place.path("model")).unwrap();
     let judging = Judging::new(format.into(), prompt, 1024).unwrap();
     let head = Head::new(vec![0.0; decoder.config().hidden_size], 3_f32.ln());
-    head.save(&place.path("head"), &judging.fingerprint()).unwrap();
+    let weights = Weights::open(&place.path("model")).unwrap();
+    let adapter = |seed| Adapter::new(&LoraConfig::default(), &decoder, seed).unwrap();
+    for (name, seed) in [("one", 0), ("other", 1)] {
+        adapter(seed).save(&place.path(name)).unwrap();
+    }
+    let basis = HeadBasis::new(&judging, ("my model", &weights), None);
+    head.save(&place.path("head"), &basis).unwrap();
+    let basis = HeadBasis::new(&judging, ("my model", &weights), Some(("my adapter", &adapter(0))));
+    head.save(&place.path("one"), &basis).unwrap();
+    place
+}
+
+#[test]
+fn a_head_judges_in_the_place_of_the_words() {
+    let place = place_with_heads();
     let score = "score --trajectories judged.jsonl --model model --head head";
     place.done(&format!("{score} --prompt prompt.toml --to scores.jsonl"));
     assert!(place.scores("scores.jsonl").iter().all(|row| (row.value - 0.75).abs() < 1e-6));
     let error = place.refused(&format!("{score} --to other.jsonl"));
     assert!(error.contains("fitted with another question"), "{error}");
+}
+
+#[test]
+fn a_head_judges_for_its_own_model_and_adapter_alone() {
+    let place = place_with_heads();
+    let score = "score --trajectories judged.jsonl --prompt prompt.toml --model";
+    place.done(&format!("{score} model --adapter one --head one --to scores.jsonl"));
+    assert!(place.scores("scores.jsonl").iter().all(|row| (row.value - 0.75).abs() < 1e-6));
+    for (with, fitted, found) in [
+        ("model --head one", "with the adapter my adapter (", "with model ("),
+        ("model --adapter other --head one", "with the adapter my adapter (", "with the adapter other ("),
+        ("model --adapter one --head head", "without an adapter, and", "with the adapter one ("),
+    ] {
+        let error = place.refused(&format!("{score} {with} --to other.jsonl"));
+        let all = [fitted, found, "fitted to my model (", "fit it again"];
+        assert!(all.iter().all(|part| error.contains(part)), "{with}: {error}");
+    }
+    // Weights of the same shapes that were trained anew are another model.
+    let path = place.path("model/model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(path, bytes).unwrap();
+    let error = place.refused(&format!("{score} model --head head --to other.jsonl"));
+    assert!(error.contains("fitted to my model ("), "{error}");
 }
 
 #[test]
