@@ -92,6 +92,7 @@ impl LocalArguments {
             prompt,
             tokens,
             fields: Map::new(),
+            marks: Vec::new(),
         };
         Ok((
             Prepared { arguments: self, name: name.to_owned(), directory, device, judging: Arc::new(judging) },
