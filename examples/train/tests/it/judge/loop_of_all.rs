@@ -164,6 +164,53 @@ fn a_head_judges_in_the_place_of_the_words() {
 }
 
 #[test]
+fn a_head_is_fitted_measured_and_used() {
+    let place = Place::new();
+    let mut judged = attempts(0..12);
+    judged[0].outcome.reward = None;
+    judged[1].messages.truncate(1);
+    place.store("judged.jsonl", &judged);
+    place.store("others.jsonl", &attempts(12..20));
+    let head = "head --trajectories judged.jsonl --model model --prompt prompt.toml --to";
+    let said = place.done(&format!("{head} head"));
+    assert!(said.error.contains("left out: task-0#1: the attempt has no assistant message"), "{}", said.error);
+    let fitted = said.out.lines().next().unwrap();
+    assert!(fitted.ends_with("attempts at 6 tasks; 1 judged attempts cannot be shown"), "{}", said.out);
+    for line in [
+        "on tasks that it was not fitted to:",
+        "attempts at 6 tasks, 6 of them",
+        "AUROC within tasks: 1.000",
+        "calibration error",
+    ] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    // It is used by the model that it was fitted to, on attempts that nobody judged.
+    let score = "score --trajectories others.jsonl --model model --prompt prompt.toml --head head --to scores.jsonl";
+    place.done(score);
+    let of = |number: usize| {
+        let scores = place.scores("scores.jsonl");
+        scores.into_iter().filter(move |row| row.rollout.rollout % 2 == number).map(|row| row.value).collect::<Vec<_>>()
+    };
+    let (solved, failed) = (of(0), of(1));
+    let in_order = solved.iter().map(|one| failed.iter().filter(|other| one > *other).count()).sum::<usize>();
+    assert!(solved.len() == 16 && in_order as f64 > 0.9 * 256.0, "{in_order} of 256 pairs: {solved:?} {failed:?}");
+    // What is there is kept, and the same attempts give the same head.
+    let written = |name: &str| fs::read(place.path(name).join("verifier_head.safetensors")).unwrap();
+    assert!(place.refused(&format!("{head} head")).contains("it is there already"));
+    place.done(&format!("{head} again"));
+    assert_eq!(written("head"), written("again"));
+    place.store("one.jsonl", &attempts(0..1));
+    for (arguments, words) in [
+        ("head --trajectories judged.jsonl --to none", "--model"),
+        ("head --trajectories judged.jsonl --model model --prompt prompt.toml --penalty 0 --to none", "penalty is 0"),
+        ("head --trajectories one.jsonl --model model --prompt prompt.toml --to none", "several tasks"),
+    ] {
+        let error = place.refused(arguments);
+        assert!(error.contains(words) && !place.path("none").exists(), "{arguments}: {error}");
+    }
+}
+
+#[test]
 fn a_head_judges_for_its_own_model_and_adapter_alone() {
     let place = place_with_heads();
     let score = "score --trajectories judged.jsonl --prompt prompt.toml --model";
