@@ -77,6 +77,7 @@ pub(super) fn fitting(
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::marks::Marks;
     use super::super::transcript::tests::attempt;
     use super::*;
 
@@ -98,7 +99,7 @@ mod tests {
     fn the_oldest_turns_go_first_and_whole() {
         let long = |letter: &str| letter.repeat(50);
         let trajectory = attempt(&[vec![long("a"), long("b")], vec![long("c")], vec![long("d")]]);
-        let transcript = Transcript::of(&trajectory);
+        let transcript = Transcript::of(&trajectory, &Marks::default());
         let whole = transcript.text(&[]).len();
         let (text, condensed) = fitting(&transcript, [3, 1], whole - 1, bytes).unwrap();
         assert_eq!(condensed, Condensed { turns: 1, observations: 2, bytes: 100 });
@@ -113,13 +114,13 @@ mod tests {
     fn what_fits_is_found_behind_an_answer_that_is_shorter_than_what_stands_for_it() {
         let answers = [vec!["x".repeat(100)], vec!["\n".repeat(50)], vec!["y".to_owned()]];
         let trajectory = attempt(&answers);
-        let transcript = Transcript::of(&trajectory);
+        let transcript = Transcript::of(&trajectory, &Marks::default());
         let budget = transcript.text(&[]).len() - 100 + "[omitted]".len();
         let (text, condensed) = fitting(&transcript, [3, 1], budget, bytes).unwrap();
         assert_eq!((text.len(), condensed), (budget, Condensed { turns: 1, observations: 1, bytes: 100 }));
         // In words, the second turn is shorter than what would stand for it, though not in bytes.
         let trajectory = attempt(&[vec!["x ".repeat(100)], vec!["a-long-single-word".to_owned()], vec![]]);
-        let transcript = Transcript::of(&trajectory);
+        let transcript = Transcript::of(&trajectory, &Marks::default());
         let budget = words(&transcript.text(&[])).unwrap() - 95;
         let (_, condensed) = fitting(&transcript, [3, 1], budget, words).unwrap();
         assert_eq!(condensed.turns, 1);
@@ -134,7 +135,7 @@ mod tests {
             answers in answers(), keep in 0usize..4, place in any::<prop::sample::Index>(), over in 0usize..3,
         ) {
             let trajectory = attempt(&answers);
-            let (transcript, steps) = (Transcript::of(&trajectory), trajectory.steps());
+            let (transcript, steps) = (Transcript::of(&trajectory, &Marks::default()), trajectory.steps());
             let mut candidates = transcript.answered();
             candidates.retain(|turn| turn.turn + keep <= steps);
             for count in [bytes, words] {
@@ -159,7 +160,7 @@ mod tests {
             answers in answers(), keep in 0usize..4, budget in 0usize..800,
         ) {
             let trajectory = attempt(&answers);
-            let (transcript, steps) = (Transcript::of(&trajectory), trajectory.steps());
+            let (transcript, steps) = (Transcript::of(&trajectory, &Marks::default()), trajectory.steps());
             let mut candidates = transcript.answered();
             candidates.retain(|turn| turn.turn + keep <= steps);
             match fitting(&transcript, [steps, keep], budget, bytes) {

@@ -17,6 +17,7 @@
 mod answer;
 mod condense;
 mod judgement;
+mod marks;
 mod missing;
 mod prompt;
 #[cfg(feature = "openai")]
@@ -26,6 +27,7 @@ mod transcript;
 pub use answer::Answer;
 pub use condense::Condensed;
 pub use judgement::{Judgement, Scored, VERIFIER, record};
+pub use marks::CHAT_MARKS;
 pub use missing::MissingScore;
 pub use prompt::{Asked, JudgePrompt, PromptError};
 #[cfg(feature = "openai")]

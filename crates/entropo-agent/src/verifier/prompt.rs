@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, bare, is_word};
 use super::condense::{Condensed, fitting};
+use super::marks::Marks;
 use super::missing::MissingScore;
 use super::transcript::Transcript;
 
@@ -47,6 +48,9 @@ pub enum PromptError {
     /// A probability that is none.
     #[error("least_mass is {0}, and has to be in [0, 1]")]
     LeastMass(f64),
+    /// A mark that no blank breaks.
+    #[error("the mark {0:?} cannot be broken; a mark has at least two letters and no blank")]
+    Mark(String),
 }
 
 /// A prompt about one attempt.
@@ -131,6 +135,17 @@ impl JudgePrompt {
         &self,
         trajectory: &Trajectory,
         budget: usize,
+        count: impl FnMut(&[Message]) -> Result<usize, MissingScore>,
+    ) -> Result<Asked, MissingScore> {
+        self.ask_without(&Marks::default(), trajectory, budget, count)
+    }
+
+    /// The same with `marks` broken in the attempt.
+    pub(super) fn ask_without(
+        &self,
+        marks: &Marks,
+        trajectory: &Trajectory,
+        budget: usize,
         mut count: impl FnMut(&[Message]) -> Result<usize, MissingScore>,
     ) -> Result<Asked, MissingScore> {
         let steps = trajectory.steps();
@@ -142,7 +157,7 @@ impl JudgePrompt {
             let system = Some(&self.system).filter(|system| !system.is_empty()).map(Message::system);
             system.into_iter().chain([user]).collect::<Vec<_>>()
         };
-        let transcript = Transcript::of(trajectory);
+        let transcript = Transcript::of(trajectory, marks);
         let (text, condensed) = fitting(&transcript, [steps, self.keep_turns], budget, |text| count(&messages(text)))?;
         Ok(Asked { messages: messages(&text), condensed })
     }

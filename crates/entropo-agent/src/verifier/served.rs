@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::bare;
 use super::judgement::{Judgement, Scored, VERIFIER};
+use super::marks::Marks;
 use super::missing::MissingScore;
 use super::prompt::{JudgePrompt, PromptError};
 use crate::model::openai::{ListedToken, OpenAi};
@@ -33,6 +34,7 @@ pub struct ServedVerifier {
     reply: usize,
     concurrency: usize,
     temperature: Temperature,
+    marks: Marks,
 }
 
 impl ServedVerifier {
@@ -40,7 +42,8 @@ impl ServedVerifier {
     /// no tokens beforehand: three bytes are taken to be one.
     pub fn new(model: OpenAi, prompt: JudgePrompt, budget: usize) -> Result<Self, PromptError> {
         prompt.validate()?;
-        Ok(Self { model, prompt, budget, listed: 20, reply: 16, concurrency: 8, temperature: Temperature::ONE })
+        let (temperature, marks) = (Temperature::ONE, Marks::of_chats());
+        Ok(Self { model, prompt, budget, listed: 20, reply: 16, concurrency: 8, temperature, marks })
     }
 
     /// Sets how many likeliest tokens are asked for. Default 20, the most that most servers allow.
@@ -67,6 +70,15 @@ impl ServedVerifier {
         Self { temperature, ..self }
     }
 
+    /// Sets which texts get a blank after their first letter wherever an attempt has them, so that a server makes no special
+    /// token of them. Default [`CHAT_MARKS`](super::CHAT_MARKS); add what else the model's tokenizer lists as special.
+    ///
+    /// # Errors
+    /// [`PromptError::Mark`] for one with less than two letters or with a blank.
+    pub fn marks(self, marks: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, PromptError> {
+        Ok(Self { marks: Marks::new(marks.into_iter().map(Into::into).collect())?, ..self })
+    }
+
     /// A judgement of each attempt, in their order.
     pub async fn score(&self, attempts: &[&Trajectory], cancel: &CancellationToken) -> Vec<Scored> {
         let judged = attempts.iter().map(|attempt| async move {
@@ -78,7 +90,7 @@ impl ServedVerifier {
 
     /// A judgement of one attempt.
     pub async fn judge(&self, attempt: &Trajectory, cancel: &CancellationToken) -> Result<Judgement, MissingScore> {
-        let asked = self.prompt.ask(attempt, self.budget, |messages| Ok(tokens(messages)))?;
+        let asked = self.prompt.ask_without(&self.marks, attempt, self.budget, |messages| Ok(tokens(messages)))?;
         let sampling = Sampling { temperature: 0.0, max_tokens: self.reply, ..Sampling::default() };
         let request = ChatRequest {
             messages: &asked.messages,

@@ -40,6 +40,7 @@ mod targets;
 use std::collections::BTreeMap;
 
 use burn::tensor::TensorData;
+use sha2::{Digest, Sha256};
 
 pub use config::LoraConfig;
 pub use error::AdapterError;
@@ -77,6 +78,18 @@ impl Adapter {
     /// The changes by the names of their layers.
     pub fn layers(&self) -> impl Iterator<Item = (&str, &LowRank)> {
         self.layers.iter().map(|(name, change)| (name.as_str(), change))
+    }
+
+    /// A hash of all changes: the same adapter has the same one wherever it is.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, LowRank { a, b, scale }) in &self.layers {
+            hash.update(format!("{name} {scale} {:?} {:?} ", a.shape(), b.shape()));
+            for value in a.iter::<f32>().chain(b.iter::<f32>()) {
+                hash.update(value.to_le_bytes());
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Numbers in all changes.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
 use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
 
 use super::damage::{Damage, LENGTH_BYTES};
 use super::error::{CheckpointError, Problem};
@@ -15,6 +16,8 @@ use super::{INDEX, WEIGHTS};
 
 /// Bytes that are copied and checked before their pages are given back; a multiple of every type's width.
 const PORTION: usize = 4 << 20;
+/// Bytes of a tensor that its fingerprint looks at.
+const SAMPLE: usize = 1 << 10;
 
 /// Where a decoder's weights come from, by their names in a checkpoint.
 pub(crate) trait TensorSource {
@@ -143,6 +146,20 @@ impl<'a> Weights<'a> {
         self.tensors.iter().map(|(name, stored)| (name.as_str(), stored.shape.as_slice(), stored.dtype))
     }
 
+    /// A hash of every tensor's name, shape and type and of its first 1,024 bytes: the same for the same weights wherever and in
+    /// however many files they are, and another one once training has moved any of these. All bytes would take as long as
+    /// loading.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, stored) in &self.tensors {
+            let file = self.files.get(stored.file).map(Bytes::bytes).unwrap_or_default();
+            let tensor = file.get(stored.bytes.clone()).unwrap_or_default();
+            hash.update(format!("{name} {:?} {} ", stored.shape, stored.dtype));
+            hash.update(tensor.get(..SAMPLE).unwrap_or(tensor));
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Bytes of the tensors that a condition on the name holds for, and how many they are.
     pub(super) fn size(&self, asked: impl Fn(&str) -> bool) -> (usize, u64) {
         let asked = self.tensors.iter().filter(|(name, _)| asked(name));
@@ -248,5 +265,28 @@ fn nothing_in(directory: &Path) -> CheckpointError {
     match names.filter(|name| pickled(name)).min() {
         Some(file) => CheckpointError::Pickled { path: directory.join(file) },
         None => CheckpointError::NoWeights { directory: directory.to_owned() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tensors::DeviceTensors;
+    use super::super::tensors_to_bytes;
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_of_the_weights_and_not_of_their_place() {
+        let fingerprint = |origin: &str, name: &str, first: f32| {
+            let mut tensors = DeviceTensors::default();
+            tensors.insert_data(name.to_owned(), TensorData::new([vec![first], vec![0.5; 5]].concat(), [2, 3]));
+            tensors.insert_data("z".to_owned(), TensorData::new(vec![1f32], [1]));
+            let bytes = tensors_to_bytes(&tensors, None).unwrap();
+            Weights::from_bytes(&bytes, origin).unwrap().fingerprint()
+        };
+        let own = fingerprint("here", "a", 0.25);
+        assert_eq!((fingerprint("there", "a", 0.25), own.len()), (own.clone(), 64));
+        for other in [fingerprint("here", "b", 0.25), fingerprint("here", "a", 0.250_001)] {
+            assert_ne!(other, own);
+        }
     }
 }

@@ -12,6 +12,7 @@
 mod balance;
 mod examples;
 mod head;
+mod head_basis;
 mod head_file;
 mod judging;
 mod local;
@@ -20,6 +21,7 @@ mod minimise;
 pub use balance::{Balance, BalanceError, BalanceReport, Balanced, Candidate};
 pub use examples::{JudgementReport, Judgements, Learned, judgements};
 pub use head::{Head, HeadError, HeadFit, HeadReport};
+pub use head_basis::{Fitted, HeadBasis};
 pub use head_file::{HEAD, HEAD_FORMAT, HeadFileError};
 pub use judging::{Judged, Judging, JudgingError};
 pub use local::LocalVerifier;

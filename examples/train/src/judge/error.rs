@@ -12,7 +12,7 @@ use entropo_core::{RolloutId, StoreError};
 use entropo_train::adapter::AdapterError;
 use entropo_train::checkpoint::{CheckpointError, write_file};
 use entropo_train::text::EncodeError;
-use entropo_train::verifier::{BalanceError, HeadFileError, JudgingError};
+use entropo_train::verifier::{BalanceError, HeadError, HeadFileError, JudgingError};
 
 use crate::attempts::AttemptsError;
 use crate::failure::Failure;
@@ -70,7 +70,10 @@ pub enum JudgeError {
     /// Rows that cannot be written.
     #[error(transparent)]
     Export(Box<ExportError>),
-    /// A head that cannot be read.
+    /// A head that cannot be fitted.
+    #[error(transparent)]
+    Fit(#[from] HeadError),
+    /// A head that cannot be read or written, or is another model's.
     #[error(transparent)]
     Head(Box<HeadFileError>),
     /// An option that is no field of a request.

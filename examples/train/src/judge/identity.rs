@@ -33,6 +33,9 @@ pub struct Identity {
     pub tokens: usize,
     /// Further fields of requests.
     pub fields: Map<String, Value>,
+    /// What is broken in attempts, so that a server takes it for text.
+    #[serde(default)]
+    pub marks: Vec<String>,
 }
 
 /// The keys in which two values of a kind differ, with their values in `found`; empty if they are equal.
@@ -77,6 +80,7 @@ pub(super) mod tests {
             prompt: JudgePrompt::default(),
             tokens: 4096,
             fields: Map::new(),
+            marks: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Scores of attempts.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use entropo_agent::CancellationToken;
@@ -24,7 +24,7 @@ use crate::model;
 use crate::plan::bar;
 
 /// Attempts that a model on this machine judges before they are written: what a kill can lose.
-const PIECE: usize = 8;
+pub(super) const PIECE: usize = 8;
 
 /// Has a verifier score attempts: `P(YES) / (P(YES) + P(NO))`, one JSON line each, as selectors read them.
 ///
@@ -43,6 +43,9 @@ pub struct Arguments {
     /// A model on this machine.
     #[command(flatten)]
     pub local: LocalArguments,
+    /// The directory of a linear head that judges in the place of the words; `judge head` writes one.
+    #[arg(long, value_name = "DIRECTORY", requires = "model")]
+    pub head: Option<PathBuf>,
     /// Or one behind a server.
     #[command(flatten)]
     pub served: ServedArguments,
@@ -111,7 +114,7 @@ pub fn run(arguments: &Arguments, tell: &mut dyn FnMut(&RolloutId, &MissingScore
     if left.is_empty() {
         return Ok(summary);
     }
-    let verifier = opening.load()?;
+    let verifier = opening.load(arguments.head.as_deref())?;
     let bar = bar("attempts", "{pos}/{len}");
     bar.set_length(left.len() as u64);
     for piece in verifier.pieces(&left, arguments.served.concurrency) {
@@ -149,7 +152,7 @@ impl Arguments {
     fn prepare(&self) -> Result<(Opening<'_>, Identity), JudgeError> {
         match (&self.local.model, &self.served.base_url, &self.served.served_model) {
             (Some(model), ..) => {
-                let (prepared, identity) = self.local.prepare(model, &self.question)?;
+                let (prepared, identity) = self.local.prepare(model, &self.question, self.head.as_deref())?;
                 Ok((Opening::Local(Box::new(prepared)), identity))
             }
             (None, Some(base_url), Some(model)) => {
@@ -165,9 +168,9 @@ impl Arguments {
 }
 
 impl Opening<'_> {
-    fn load(self) -> Result<Verifier, JudgeError> {
+    fn load(self, head: Option<&Path>) -> Result<Verifier, JudgeError> {
         Ok(match self {
-            Self::Local(prepared) => Verifier::Local(Box::new(prepared.load()?)),
+            Self::Local(prepared) => Verifier::Local(Box::new(prepared.load(head)?)),
             Self::Served(verifier) => Verifier::Served(verifier, model::runtime()?),
         })
     }

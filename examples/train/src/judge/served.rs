@@ -3,7 +3,7 @@
 use clap::Args;
 use entropo_agent::model::http::{ApiKey, Connection};
 use entropo_agent::model::openai::OpenAi;
-use entropo_agent::verifier::ServedVerifier;
+use entropo_agent::verifier::{CHAT_MARKS, ServedVerifier};
 use serde_json::{Map, Value};
 
 use super::error::JudgeError;
@@ -26,6 +26,10 @@ pub struct ServedArguments {
     /// first; may be given several times.
     #[arg(long = "field", value_name = "NAME=JSON", requires = "base_url")]
     pub fields: Vec<String>,
+    /// A text that the model's tokenizer lists as special, beside those of well-known models: where an attempt has it, it gets a
+    /// blank after its first letter. May be given several times.
+    #[arg(long = "mark", value_name = "TEXT", requires = "base_url")]
+    pub marks: Vec<String>,
     /// Tokens that a reply may have; a verifier that reasons before its answer needs more.
     #[arg(long, value_name = "NUMBER", default_value_t = 16, requires = "base_url")]
     pub reply: usize,
@@ -54,10 +58,11 @@ impl ServedArguments {
         }
         let (prompt, tokens) = (question.prompt()?, question.budget(None)?);
         let verifier = ServedVerifier::new(model, prompt.clone(), tokens)?;
-        let verifier = verifier.reply(self.reply).concurrency(self.concurrency);
+        let marks: Vec<String> = CHAT_MARKS.map(str::to_owned).into_iter().chain(self.marks.clone()).collect();
+        let verifier = verifier.reply(self.reply).concurrency(self.concurrency).marks(marks.clone())?;
         let model = name.to_owned();
         let identity =
-            Identity { model, served: true, weights: None, adapter: None, head: None, prompt, tokens, fields };
+            Identity { model, served: true, weights: None, adapter: None, head: None, prompt, tokens, fields, marks };
         Ok((verifier, identity))
     }
 

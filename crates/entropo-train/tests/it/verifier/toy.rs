@@ -12,7 +12,9 @@ use entropo_train::adapter::{Adapter, LoraConfig};
 use entropo_train::decoder::Decoder;
 use entropo_train::objective::{Objective, Sft, Verifier};
 use entropo_train::trainer::{TrainConfig, Training};
-use entropo_train::verifier::{Balance, HEAD, Head, HeadFit, Judging, Learned, LocalVerifier, judgements};
+use entropo_train::verifier::{
+    Balance, Fitted, HEAD, Head, HeadBasis, HeadFit, Judging, Learned, LocalVerifier, judgements,
+};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -101,10 +103,22 @@ fn a_head_is_fitted_to_hidden_states_and_kept_beside_the_adapter() {
     // An adapter that is saved over leaves the head where it is.
     let directory = tempfile::tempdir().unwrap();
     let adapter = Adapter::new(&LoraConfig::default(), &decoder, 0).unwrap();
-    head.save(directory.path(), &judging.fingerprint()).unwrap();
+    let fitted = |name: &str, fingerprint: String| Fitted { name: name.to_owned(), fingerprint };
+    let basis = HeadBasis {
+        prompt: judging.fingerprint(),
+        model: fitted("toy", "trained".to_owned()),
+        adapter: Some(fitted("new", adapter.fingerprint())),
+    };
+    head.save(directory.path(), &basis).unwrap();
     adapter.save(directory.path()).unwrap();
     assert!(directory.path().join(HEAD).exists());
-    let read = Head::load(directory.path(), 32, &judging.fingerprint()).unwrap();
+    // An adapter is the same on disk and off it, and another one is another.
+    let mut stored = basis.clone();
+    let same = Adapter::load(directory.path(), &decoder).unwrap();
+    stored.adapter = Some(fitted("stored", same.fingerprint()));
+    let read = Head::load(directory.path(), 32, &stored).unwrap();
+    let other = Adapter::new(&LoraConfig::default(), &decoder, 1).unwrap();
+    assert_ne!(other.fingerprint(), adapter.fingerprint());
     assert_eq!(read, head);
 
     let scored = LocalVerifier::new(&decoder, &judging).head(read).score(&held_out.iter().collect::<Vec<_>>());

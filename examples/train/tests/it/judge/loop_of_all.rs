@@ -6,9 +6,10 @@ use std::process::Command;
 
 use entropo_core::stats::{Temperature, logit};
 use entropo_core::{Trajectory, TrajectoryStore};
-use entropo_train::checkpoint::load;
+use entropo_train::adapter::{Adapter, LoraConfig};
+use entropo_train::checkpoint::{Weights, load};
 use entropo_train::text::ChatFormat;
-use entropo_train::verifier::{Head, Judging};
+use entropo_train::verifier::{Head, HeadBasis, Judging};
 use serde_json::Value;
 
 use super::place::{Place, attempt, attempts};
@@ -131,8 +132,8 @@ fn scoring_goes_on_where_it_was_and_never_mixes() {
     assert_eq!(sorted("scores.jsonl"), pieces);
 }
 
-#[test]
-fn a_head_judges_in_the_place_of_the_words() {
+/// A place with a head of the bare model in `head`, and one of the model with the adapter `one` beside it.
+fn place_with_heads() -> Place {
     let place = Place::new();
     place.store("judged.jsonl", &attempts(0..1));
     let decoder = load(&place.path("model"), &Default::default()).unwrap();
@@ -140,12 +141,97 @@ fn a_head_judges_in_the_place_of_the_words() {
     let format = ChatFormat::from_dir(place.path("model")).unwrap();
     let judging = Judging::new(format.into(), prompt, 1024).unwrap();
     let head = Head::new(vec![0.0; decoder.config().hidden_size], 3_f32.ln());
-    head.save(&place.path("head"), &judging.fingerprint()).unwrap();
+    let weights = Weights::open(&place.path("model")).unwrap();
+    let adapter = |seed| Adapter::new(&LoraConfig::default(), &decoder, seed).unwrap();
+    for (name, seed) in [("one", 0), ("other", 1)] {
+        adapter(seed).save(&place.path(name)).unwrap();
+    }
+    let basis = HeadBasis::new(&judging, ("my model", &weights), None);
+    head.save(&place.path("head"), &basis).unwrap();
+    let basis = HeadBasis::new(&judging, ("my model", &weights), Some(("my adapter", &adapter(0))));
+    head.save(&place.path("one"), &basis).unwrap();
+    place
+}
+
+#[test]
+fn a_head_judges_in_the_place_of_the_words() {
+    let place = place_with_heads();
     let score = "score --trajectories judged.jsonl --model model --head head";
     place.done(&format!("{score} --prompt prompt.toml --to scores.jsonl"));
     assert!(place.scores("scores.jsonl").iter().all(|row| (row.value - 0.75).abs() < 1e-6));
     let error = place.refused(&format!("{score} --to other.jsonl"));
     assert!(error.contains("fitted with another question"), "{error}");
+}
+
+#[test]
+fn a_head_is_fitted_measured_and_used() {
+    let place = Place::new();
+    let mut judged = attempts(0..12);
+    judged[0].outcome.reward = None;
+    judged[1].messages.truncate(1);
+    place.store("judged.jsonl", &judged);
+    place.store("others.jsonl", &attempts(12..20));
+    let head = "head --trajectories judged.jsonl --model model --prompt prompt.toml --to";
+    let said = place.done(&format!("{head} head"));
+    assert!(said.error.contains("left out: task-0#1: the attempt has no assistant message"), "{}", said.error);
+    let fitted = said.out.lines().next().unwrap();
+    assert!(fitted.ends_with("attempts at 6 tasks; 1 judged attempts cannot be shown"), "{}", said.out);
+    for line in [
+        "on tasks that it was not fitted to:",
+        "attempts at 6 tasks, 6 of them",
+        "AUROC within tasks: 1.000",
+        "calibration error",
+    ] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    // It is used by the model that it was fitted to, on attempts that nobody judged.
+    let score = "score --trajectories others.jsonl --model model --prompt prompt.toml --head head --to scores.jsonl";
+    place.done(score);
+    let of = |number: usize| {
+        let scores = place.scores("scores.jsonl");
+        scores.into_iter().filter(move |row| row.rollout.rollout % 2 == number).map(|row| row.value).collect::<Vec<_>>()
+    };
+    let (solved, failed) = (of(0), of(1));
+    let in_order = solved.iter().map(|one| failed.iter().filter(|other| one > *other).count()).sum::<usize>();
+    assert!(solved.len() == 16 && in_order as f64 > 0.9 * 256.0, "{in_order} of 256 pairs: {solved:?} {failed:?}");
+    // What is there is kept, and the same attempts give the same head.
+    let written = |name: &str| fs::read(place.path(name).join("verifier_head.safetensors")).unwrap();
+    assert!(place.refused(&format!("{head} head")).contains("it is there already"));
+    place.done(&format!("{head} again"));
+    assert_eq!(written("head"), written("again"));
+    place.store("one.jsonl", &attempts(0..1));
+    for (arguments, words) in [
+        ("head --trajectories judged.jsonl --to none", "--model"),
+        ("head --trajectories judged.jsonl --model model --prompt prompt.toml --penalty 0 --to none", "penalty is 0"),
+        ("head --trajectories one.jsonl --model model --prompt prompt.toml --to none", "several tasks"),
+    ] {
+        let error = place.refused(arguments);
+        assert!(error.contains(words) && !place.path("none").exists(), "{arguments}: {error}");
+    }
+}
+
+#[test]
+fn a_head_judges_for_its_own_model_and_adapter_alone() {
+    let place = place_with_heads();
+    let score = "score --trajectories judged.jsonl --prompt prompt.toml --model";
+    place.done(&format!("{score} model --adapter one --head one --to scores.jsonl"));
+    assert!(place.scores("scores.jsonl").iter().all(|row| (row.value - 0.75).abs() < 1e-6));
+    for (with, fitted, found) in [
+        ("model --head one", "with the adapter my adapter (", "with model ("),
+        ("model --adapter other --head one", "with the adapter my adapter (", "with the adapter other ("),
+        ("model --adapter one --head head", "without an adapter, and", "with the adapter one ("),
+    ] {
+        let error = place.refused(&format!("{score} {with} --to other.jsonl"));
+        let all = [fitted, found, "fitted to my model (", "fit it again"];
+        assert!(all.iter().all(|part| error.contains(part)), "{with}: {error}");
+    }
+    // Weights of the same shapes that were trained anew are another model.
+    let path = place.path("model/model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(path, bytes).unwrap();
+    let error = place.refused(&format!("{score} model --head head --to other.jsonl"));
+    assert!(error.contains("fitted to my model ("), "{error}");
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn help_says_what_each_command_is_for() {
     for (arguments, words) in [
         ("--help", "how far to trust them"),
         ("rows --help", "objective = \"sft\""),
+        ("head --help", "for that model and that adapter alone"),
         ("score --help", "What has a score is not scored again"),
         ("report --help", "fitted on one half of the tasks"),
     ] {

@@ -80,6 +80,10 @@ fn a_server_scores_and_its_silence_is_told() {
     }
     let again = place.done(&format!("{score} --to scores.jsonl"));
     assert!(again.out.contains("0 scores are new, 9 were there, 3 attempts have none"), "{}", again.out);
+    let error = place.refused(&format!("{score} --mark <mine> --to scores.jsonl"));
+    assert!(error.contains("another verifier (marks is"), "{error}");
+    let error = place.refused(&format!("{score} --mark | --to scores.jsonl"));
+    assert!(error.contains("at least two letters"), "{error}");
     let said = place.done("report --trajectories judged.jsonl --scores scores.jsonl");
     assert!(said.out.contains("AUROC within tasks: 1.000 [1.000, 1.000]"), "{}", said.out);
 }
