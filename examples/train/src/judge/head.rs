@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments, tell: &mut dyn FnMut(&RolloutId, &MissingScore
     let (verifier, basis) = prepared.load_to_fit()?;
     let known = read(&verifier, &attempts, tell);
     let with_state: usize = known.iter().map(|(_, known)| known.solved.len()).sum();
-    let (fit, measure) = halves(known, arguments.seed);
+    let [fit, measure] = halves(known, arguments.seed);
     if measure.is_empty() {
         return Err(JudgeError::Nothing {
             what: format!("of {judged} judged attempts, {with_state} can be shown, all of one task or none"),
@@ -144,10 +144,10 @@ fn read(
 }
 
 /// Tasks to fit to and tasks to measure on, drawn by their names.
-fn halves(mut tasks: Vec<(String, Known)>, seed: u64) -> (Vec<(String, Known)>, Vec<(String, Known)>) {
+fn halves(mut tasks: Vec<(String, Known)>, seed: u64) -> [Vec<(String, Known)>; 2] {
     tasks.sort_by_cached_key(|(task, _)| (rollout_seed(seed, &RolloutId::new(task.clone(), 0)), task.clone()));
     let measure = tasks.split_off(tasks.len().div_ceil(2));
-    (tasks, measure)
+    [tasks, measure]
 }
 
 impl fmt::Display for Fitted {
