@@ -6,8 +6,8 @@
 
 Fetches the sources of both releases with pip, makes a virtual environment with pytest, takes what changed in `tests` as the
 hidden tests and what changed in `sqlparse` as the reference solution, and finds out which tests fail before and pass after.
-Then it has four patches judged: the reference, none, the reference with a fault that breaks a test that passed, and one that
-does not apply. Needs git and the network, for pip only. Nothing of sqlparse is kept.
+Then it has five patches judged: the reference, none, the reference with a fault that breaks a test that passed, the reference
+with the files of the hidden tests rewritten, and one that does not apply. Needs git and the network, for pip only. Nothing of sqlparse is kept.
 """
 
 import argparse
@@ -85,6 +85,14 @@ def spoiled(files, directory):
     return directory
 
 
+def meddled(files, directory, tests):
+    """A copy of files in which the files of the hidden tests say something else."""
+    run("cp", "-r", files, directory)
+    for path in re.findall(r"^--- a/(tests/\S+)$", tests, re.MULTILINE):
+        (directory / path).write_text("def test_mine():\n    pass\n")
+    return directory
+
+
 def main():
     arguments = asked("evaluate grade on a real bug.")
     program = Path(arguments.evaluate).resolve()
@@ -134,6 +142,10 @@ def main():
         lost = report["tests_status"]["PASS_TO_PASS"]["failure"]
         assert not report["resolved"] and lost and not report["tests_status"]["FAIL_TO_PASS"]["failure"], report
         print("broken: " + ", ".join(lost))
+        own = difference(before, meddled(before, directory / "meddled", tests), "tests")
+        assert own
+        final, report = grade("meddler", gold + own)
+        assert report["resolved"] and final["resolved_ids"] == [row["id"]], report
         final, report = grade("misfit", gold.replace("import", "imprt"))
         assert report is None and final["error_ids"] == [row["id"]], final
     print("\nall as it should be")

@@ -1,7 +1,7 @@
 //! Rollouts to look at.
 
 use entropo_agent::select::Selection;
-use entropo_agent::{Selector, view::View};
+use entropo_agent::{Selector, StageConfig, view::View};
 use entropo_core::{
     AssistantMessage, ExitReason, Message, Outcome, RolloutId, TokenTrace, ToolCall, ToolMessage, Trajectory,
 };
@@ -46,7 +46,10 @@ pub(super) fn greeters() -> Vec<Trajectory> {
 }
 
 pub(super) fn selected(rollouts: &[Trajectory]) -> Selection {
-    Selector::hybrid().select(&rollouts.iter().collect::<Vec<_>>()).unwrap()
+    // One of them changed nothing, and is to be dropped by a number.
+    let mut stages = StageConfig::hybrid();
+    stages.retain(|stage| !matches!(stage, StageConfig::Changed(_)));
+    Selector::from_config(stages).select(&rollouts.iter().collect::<Vec<_>>()).unwrap()
 }
 
 /// A text for each id.
